@@ -1,0 +1,1 @@
+//! The agent: runs operations near the cluster and keeps each as a durable session.

@@ -1,0 +1,3 @@
+//! The `ktl-agent` program: arguments in, exit code out.
+
+fn main() {}

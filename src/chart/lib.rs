@@ -1,0 +1,6 @@
+//! Charts, values files and `.ktl.yaml` as text with spans, and the blame of a failure on them.
+//!
+//! Pure: text in, plain data out. Nothing here reads a file, waits, or knows LSP or the protocol.
+
+pub mod finding;
+pub mod text;

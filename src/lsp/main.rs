@@ -1,0 +1,3 @@
+//! The `ktl-lsp` program: arguments in, exit code out.
+
+fn main() {}
