@@ -25,6 +25,56 @@ pub struct Finding {
     pub fixes: Vec<Fix>,
 }
 
+impl Finding {
+    /// A finding on a place that is certain.
+    pub fn at(place: Place, severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
+        Self { place: Some(place), confidence: Confidence::Exact, ..Self::unplaced(severity, code, message) }
+    }
+
+    /// A finding whose place is not known.
+    pub fn unplaced(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            place: None,
+            severity,
+            code,
+            confidence: Confidence::None,
+            message: message.into(),
+            related: Vec::new(),
+            object: None,
+            field: None,
+            fixes: Vec::new(),
+        }
+    }
+
+    /// The same finding with a place that is only probable.
+    #[must_use]
+    pub fn likely(mut self) -> Self {
+        self.confidence = Confidence::Likely;
+        self
+    }
+
+    /// The same finding with one more place beside it.
+    #[must_use]
+    pub fn with_related(mut self, place: Place, message: impl Into<String>) -> Self {
+        self.related.push(Related { place, message: message.into() });
+        self
+    }
+
+    /// The same finding with a change that mends it.
+    #[must_use]
+    pub fn with_fix(mut self, title: impl Into<String>, edits: Vec<Edit>) -> Self {
+        self.fixes.push(Fix { title: title.into(), edits });
+        self
+    }
+}
+
+impl Place {
+    /// A span in a file.
+    pub fn new(file: impl Into<String>, span: Span) -> Self {
+        Self { file: file.into(), span }
+    }
+}
+
 /// A span in a source. The file is the source's path: relative, with `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {

@@ -2,5 +2,11 @@
 //!
 //! Pure: text in, plain data out. Nothing here reads a file, waits, or knows LSP or the protocol.
 
+pub mod blame;
+pub mod chart_file;
+pub mod config;
 pub mod finding;
+pub mod suggest;
 pub mod text;
+pub mod values;
+pub mod yaml;

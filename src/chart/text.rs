@@ -2,7 +2,11 @@
 //!
 //! Inside the code a place is a byte range. Lines, columns and UTF-16 exist only where text leaves the program.
 
+mod index;
+
 use std::ops::Range;
+
+pub use index::{LineIndex, Position};
 
 /// A byte range in one text: `start..end`, end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +32,16 @@ impl Span {
     pub fn is_empty(self) -> bool {
         self.start == self.end
     }
+
+    /// Whether the byte at `offset` lies inside.
+    pub fn contains(self, offset: usize) -> bool {
+        self.range().contains(&offset)
+    }
+
+    /// The text inside; empty when the span does not belong to this text.
+    pub fn of(self, text: &str) -> &str {
+        text.get(self.range()).unwrap_or_default()
+    }
 }
 
 /// A value and where it is written.
@@ -37,4 +51,11 @@ pub struct Spanned<T> {
     pub value: T,
     /// Where it is written.
     pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// A value at its place.
+    pub fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
 }
