@@ -10,3 +10,6 @@ pub mod suggest;
 pub mod text;
 pub mod values;
 pub mod yaml;
+
+#[cfg(test)]
+mod tests;

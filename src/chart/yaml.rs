@@ -11,7 +11,7 @@ pub mod scalar;
 
 use crate::text::Span;
 
-pub use problem::{Problem, problem};
+pub use problem::{Problem, Scan, problem, scan};
 
 /// How deep collections may be nested; deeper text is kept down to this depth.
 pub const MAX_DEPTH: usize = 200;
@@ -130,6 +130,7 @@ impl<'t> Node<'t> {
     }
 
     /// The node that an alias stands for; any other node is itself.
+    #[must_use]
     pub fn resolved(self) -> Self {
         match self.data().kind {
             NodeKind::Alias(Some(target)) => self.at(target),

@@ -14,7 +14,7 @@ pub(super) fn parse(path: &str, text: &str) -> Parsed {
     let tree = Tree::parse(text);
     let findings = yaml::problem(text)
         .map(|problem| {
-            Finding::at(Place::new(path, problem.span), Severity::Error, "config-syntax", problem.message)
+            Finding::at(Place::new(path, problem.span), Severity::Error, "config-syntax", problem.words)
         })
         .into_iter()
         .collect();

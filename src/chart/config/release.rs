@@ -83,6 +83,8 @@ impl SetKind {
 }
 
 /// `apply` of a release, with what holds where it says nothing.
+// Switches of the file, each on its own.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplyOptions {
     /// Whether helm itself waits; unset: helm does not, and the rollout is watched all the same.
@@ -104,7 +106,7 @@ impl Default for ApplyOptions {
         Self {
             wait: None,
             atomic: false,
-            timeout: Duration::from_secs(300),
+            timeout: Duration::from_mins(5),
             create_namespace: false,
             fail_fast: false,
             queue: true,

@@ -1,0 +1,111 @@
+//! What is good YAML and still not what Helm can read, or not what it looks like.
+
+use std::collections::HashMap;
+
+use crate::finding::{Finding, Place, Severity};
+use crate::text::Span;
+use crate::yaml::scalar::{self, Scalar};
+use crate::yaml::{Entry, Kind, Node, Tree};
+
+pub(super) fn check(path: &str, text: &str, tree: &Tree) -> Vec<Finding> {
+    let mut check = Check { path, text, findings: Vec::new() };
+    for alias in tree.unknown_aliases() {
+        let name = alias.of(text).trim_start_matches('*');
+        let message = format!(
+            "unknown anchor '{name}' referenced: no `&{name}` stands above; put the text in quotes if it is no alias"
+        );
+        check.error(*alias, "values-unknown-anchor", message);
+    }
+    let Some(root) = tree.root() else { return check.findings };
+    if !root.is_mapping() && !root.is_null() {
+        let found = if root.is_sequence() { "a list" } else { "a single value" };
+        let message = format!("helm reads this file as a map, and it is {found}: begin with `key: value`");
+        check.error(first_line(root.span(), text), "values-no-map", message);
+    }
+    check.node(root);
+    check.findings
+}
+
+struct Check<'a> {
+    path: &'a str,
+    text: &'a str,
+    findings: Vec<Finding>,
+}
+
+impl Check<'_> {
+    fn error(&mut self, span: Span, code: &'static str, message: impl Into<String>) {
+        self.findings.push(Finding::at(Place::new(self.path, span), Severity::Error, code, message));
+    }
+
+    // Depth is limited by the tree. An alias is not followed, so each node is seen once, at its own place.
+    fn node(&mut self, node: Node<'_>) {
+        match node.kind() {
+            Kind::Mapping => self.mapping(node),
+            Kind::Sequence => node.items().for_each(|item| self.node(item)),
+            Kind::Scalar(..) => self.scalar(node),
+            Kind::Alias => {}
+        }
+    }
+
+    fn mapping(&mut self, node: Node<'_>) {
+        let mut seen: HashMap<&str, Span> = HashMap::new();
+        for entry in node.entries() {
+            if matches!(entry.key.resolved().kind(), Kind::Mapping | Kind::Sequence) {
+                self.key_that_is_no_text(node, entry);
+                return;
+            }
+            if entry.is_merge() {
+                self.merge(entry);
+            } else if let Some(key) = entry.key.text()
+                && let Some(first) = seen.insert(key, entry.key.span())
+            {
+                let message = format!("`{key}` is given twice in this map; the last one counts");
+                let place = Place::new(self.path, entry.key.span());
+                let finding = Finding::at(place, Severity::Warning, "values-duplicate-key", message);
+                self.findings.push(
+                    finding.with_related(Place::new(self.path, first), "first given here, without effect"),
+                );
+            }
+            self.node(entry.value);
+        }
+    }
+
+    /// `{{ .Values.x }}` is a map in a map to YAML; what the writer meant is a template.
+    fn key_that_is_no_text(&mut self, map: Node<'_>, entry: Entry<'_>) {
+        let outer = map.span();
+        if outer.of(self.text).starts_with("{{") {
+            let message = "invalid map key: helm does not evaluate templates in values files; write the value itself, \
+                           or put it in quotes and use `tpl` in the template";
+            return self.error(first_line(outer, self.text), "values-template", message);
+        }
+        let span = first_line(entry.key.span(), self.text);
+        self.error(span, "values-key-type", "invalid map key: a key must be text, not a map or list");
+    }
+
+    fn merge(&mut self, entry: Entry<'_>) {
+        let maps = if entry.value.is_sequence() {
+            entry.value.items().all(Node::is_mapping)
+        } else {
+            entry.value.is_mapping()
+        };
+        if !maps && entry.value.kind() != Kind::Alias {
+            let message = "map merge requires map or sequence of maps as the value";
+            self.error(entry.shown(), "values-merge", message);
+        }
+    }
+
+    fn scalar(&mut self, node: Node<'_>) {
+        if let Some(Scalar::Float(value)) = scalar::resolve(node)
+            && !value.is_finite()
+        {
+            let message =
+                "helm turns values into JSON, which has no infinity and no `.nan`; put it in quotes";
+            self.error(node.span(), "values-not-finite", message);
+        }
+    }
+}
+
+fn first_line(span: Span, text: &str) -> Span {
+    let length = span.of(text).split(['\n', '\r']).next().unwrap_or_default().trim_end().len();
+    Span::new(span.start, span.start + length)
+}
