@@ -1,0 +1,181 @@
+//! Checks each document as it is typed, off the threads that serve the editor.
+//!
+//! A change starts work at once, without a timer. While a check of a document runs, the newest text waits and what
+//! waited before is forgotten; a result whose text is not the newest any more is thrown away. So there is one check
+//! per document at a time, however fast somebody types.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ktl_chart::finding::Finding;
+use ktl_chart::{config, values};
+use lsp_types::{Diagnostic, Uri};
+use ropey::Rope;
+
+use crate::board::Side;
+use crate::convert::{self, Files};
+use crate::documents::{Key, Snapshot};
+use crate::editor::Editor;
+use crate::task;
+
+/// A text beyond this is not checked as it is typed: a tree of it would take many times its size.
+const LARGEST: usize = 16 << 20;
+
+/// What a file is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// `.ktl.yaml` and its relatives.
+    Config,
+    /// Something that Helm reads as plain YAML.
+    Values,
+}
+
+/// A handle; clones share the work.
+#[derive(Clone)]
+pub(crate) struct Analysis {
+    editor: Editor,
+    slots: Arc<Mutex<HashMap<Key, Slot>>>,
+}
+
+/// A document that is being checked.
+struct Slot {
+    /// What to check next.
+    waiting: Option<Snapshot>,
+    /// The newest generation that was asked for.
+    newest: u64,
+    running: bool,
+}
+
+impl Analysis {
+    pub(crate) fn new(editor: Editor) -> Self {
+        Self { editor, slots: Arc::default() }
+    }
+
+    /// Checks a document; the result goes to the board.
+    pub(crate) fn start(&self, snapshot: Snapshot) {
+        let Some(kind) = kind_of(&snapshot) else { return };
+        let key = snapshot.key.clone();
+        let mut slots = self.lock();
+        let slot = slots.entry(key.clone()).or_insert(Slot { waiting: None, newest: 0, running: false });
+        slot.newest = snapshot.generation;
+        slot.waiting = Some(snapshot);
+        if !std::mem::replace(&mut slot.running, true) {
+            let analysis = self.clone();
+            task::spawn("analysis", async move { analysis.work(key, kind).await });
+        }
+    }
+
+    /// Forgets a document and takes back what was said about it.
+    pub(crate) fn forget(&self, uri: &Uri) {
+        let mut slots = self.lock();
+        slots.remove(&Key::of(uri));
+        self.editor.board.show(Side::Text, uri, Vec::new());
+    }
+
+    async fn work(&self, key: Key, kind: Kind) {
+        while let Some(snapshot) = self.next(&key) {
+            let encoding = self.editor.encoding();
+            let (uri, generation) = (snapshot.uri.clone(), snapshot.generation);
+            let check = move || check(kind, &snapshot, encoding);
+            let diagnostics = task::blocking("check", check).await.unwrap_or_default();
+            self.show(&key, &uri, generation, diagnostics);
+        }
+    }
+
+    /// The text to check next; `None` ends the work.
+    fn next(&self, key: &Key) -> Option<Snapshot> {
+        let mut slots = self.lock();
+        let slot = slots.get_mut(key)?;
+        let next = slot.waiting.take();
+        slot.running = next.is_some();
+        next
+    }
+
+    /// Shown under the lock, so that a newer result cannot be shown before.
+    fn show(&self, key: &Key, uri: &Uri, generation: u64, diagnostics: Vec<Diagnostic>) {
+        let slots = self.lock();
+        if slots.get(key).is_some_and(|slot| slot.newest == generation) {
+            self.editor.board.show(Side::Text, uri, diagnostics);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn kind_of(snapshot: &Snapshot) -> Option<Kind> {
+    let kind = kind_of_name(file_name(snapshot)?)?;
+    if snapshot.text.len_bytes() > LARGEST {
+        tracing::warn!(
+            uri = snapshot.uri.as_str(),
+            limit = LARGEST,
+            "too large to be checked as it is typed"
+        );
+        return None;
+    }
+    Some(kind)
+}
+
+fn kind_of_name(name: &str) -> Option<Kind> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    if !matches!(extension, "yaml" | "yml") {
+        return None;
+    }
+    match stem {
+        ".ktl" | "stack" | "release" => Some(Kind::Config),
+        "Chart" => Some(Kind::Values),
+        _ => stem.contains("values").then_some(Kind::Values),
+    }
+}
+
+fn file_name(snapshot: &Snapshot) -> Option<&str> {
+    let path = snapshot.key.path().unwrap_or_else(|| Path::new(snapshot.uri.path().as_str()));
+    path.file_name()?.to_str()
+}
+
+fn check(kind: Kind, snapshot: &Snapshot, encoding: crate::capabilities::Encoding) -> Vec<Diagnostic> {
+    let name = file_name(snapshot).unwrap_or_default();
+    let text = snapshot.text.to_string();
+    let findings: Vec<Finding> = match kind {
+        Kind::Config => config::parse(name, &text).findings,
+        Kind::Values => values::check(name, &text),
+    };
+    let only = OneFile { name, snapshot };
+    findings.iter().filter_map(|finding| Some(convert::diagnostic(finding, &only, encoding)?.1)).collect()
+}
+
+/// The world of a check of one text.
+struct OneFile<'a> {
+    name: &'a str,
+    snapshot: &'a Snapshot,
+}
+
+impl Files for OneFile<'_> {
+    fn find(&self, file: &str) -> Option<(Uri, Rope)> {
+        (file == self.name).then(|| (self.snapshot.uri.clone(), self.snapshot.text.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_by_their_names() {
+        for (name, kind) in [
+            (".ktl.yaml", Some(Kind::Config)),
+            ("stack.yaml", Some(Kind::Config)),
+            ("values.yaml", Some(Kind::Values)),
+            ("values-prod.yml", Some(Kind::Values)),
+            ("prod.values.yaml", Some(Kind::Values)),
+            ("Chart.yaml", Some(Kind::Values)),
+            ("deployment.yaml", None),
+            ("values.schema.json", None),
+            ("values", None),
+        ] {
+            assert_eq!(kind_of_name(name), kind, "{name}");
+        }
+    }
+}
