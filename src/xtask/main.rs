@@ -1,3 +1,107 @@
 //! `cargo xtask`: the project's own tasks.
 
-fn main() {}
+mod cache;
+mod cluster;
+mod hex;
+mod process;
+mod say;
+mod tools;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::cache::Cache;
+use crate::cluster::Cluster;
+use crate::tools::{TOOLS, Tool};
+
+/// The project's own tasks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// A real Kubernetes on this machine.
+    #[command(subcommand)]
+    Cluster(ClusterTask),
+    /// Installs what tests and the demo need and prints the variables that lead there, for a shell.
+    Tools {
+        /// Which ones; all when none is named.
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterTask {
+    /// Starts a cluster and waits until it is ready.
+    Up(Named),
+    /// Ends a cluster and removes everything it was.
+    Down(Named),
+    /// Prints the variables that lead to a running cluster, for a shell: `eval "$(cargo xtask cluster env)"`.
+    Env(Named),
+    /// The first process of a cluster; started by `up`.
+    #[command(hide = true)]
+    Init { dir: PathBuf },
+}
+
+#[derive(Debug, clap::Args)]
+struct Named {
+    /// Which cluster; several can run side by side.
+    #[arg(long, default_value = "dev")]
+    name: String,
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().task {
+        Task::Cluster(task) => cluster(task),
+        Task::Tools { names } => tools(&names),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::line(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn cluster(task: ClusterTask) -> Result<()> {
+    let cache = Cache::open()?;
+    match task {
+        ClusterTask::Up(named) => Cluster::named(&cache, &named.name)?.up(&cache).map(drop),
+        ClusterTask::Down(named) => Cluster::named(&cache, &named.name)?.down(&cache),
+        ClusterTask::Env(named) => {
+            print(&cluster::exports(&Cluster::named(&cache, &named.name)?.env()?));
+            Ok(())
+        }
+        ClusterTask::Init { dir } => cluster::run_init(&dir),
+    }
+}
+
+fn tools(names: &[String]) -> Result<()> {
+    let cache = Cache::open()?;
+    let all = || TOOLS.iter().collect();
+    let chosen: Vec<&Tool> = if names.is_empty() {
+        all()
+    } else {
+        names.iter().map(|name| Tool::named(name)).collect::<Result<_>>()?
+    };
+    let mut variables = Vec::new();
+    for tool in chosen {
+        variables.push((tool.variable.to_owned(), tool.find(&cache)?.display().to_string()));
+    }
+    print(&cluster::exports(&variables));
+    Ok(())
+}
+
+/// What a script reads goes to standard output, everything else to standard error.
+#[allow(clippy::print_stdout)]
+fn print(text: &str) {
+    print!("{text}");
+}
