@@ -42,6 +42,14 @@ impl Program {
         self
     }
 
+    pub(crate) fn envs(
+        mut self,
+        all: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
+    ) -> Self {
+        self.command.envs(all);
+        self
+    }
+
     pub(crate) fn dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.command.current_dir(dir);
         self
