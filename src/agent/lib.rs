@@ -1,1 +1,10 @@
 //! The agent: runs operations near the cluster and keeps each as a durable session.
+//!
+//! In reading order: what a session and a frame are, what is hidden, where it is kept, who follows, what runs, and
+//! how it is served.
+
+pub mod frame;
+pub mod journal;
+pub mod mask;
+pub mod session;
+pub mod store;

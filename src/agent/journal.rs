@@ -1,0 +1,235 @@
+//! Appends frames and lets followers read them.
+//!
+//! Every write to a session goes through here, so a frame has one number and one order, and every text is masked.
+//! Delivery promise: a follower sees each frame after its cursor once, in order, and is told what it cannot have.
+//! The store is the truth; in memory there is only "there is more". Nothing here knows SQL or a protocol.
+
+mod follow;
+mod heads;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::Stream;
+
+pub use self::follow::Followed;
+use self::{follow::Follower, heads::Heads};
+use crate::{
+    frame::{Ended, Fact, ended_status, published::MirrorFrame},
+    mask::{MarkKey, Masked, Masker},
+    session::{Cursor, Meta, Owner, Session, SessionId, Status, Tags, Timestamp},
+    store::{
+        Append, Appended, Created, End, NewSession, Report, Retention, SessionQuery, SessionStore,
+        StoreError, StoredSource,
+    },
+};
+
+/// Facts of one producer, to be appended in order.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Who says it: "apply", "helm", "rollout", "agent".
+    pub producer: String,
+    /// The producer's own number of the first fact, from 1. With it, a batch that is sent again gets its first
+    /// answer again, and one that leaves a number out is refused.
+    pub counter: Option<u64>,
+    /// What is said.
+    pub facts: Vec<Masked<Fact>>,
+}
+
+/// The sessions of one agent. Cheap to clone; all clones are one journal.
+#[derive(Clone)]
+pub struct Journal {
+    store: Arc<dyn SessionStore>,
+    heads: Heads,
+    marks: MarkKey,
+}
+
+impl Journal {
+    /// A journal over a store. `marks` should outlive the process, so that equal secrets of a session keep equal
+    /// marks.
+    pub fn new(store: Arc<dyn SessionStore>, marks: MarkKey) -> Self {
+        let heads = Heads::default();
+        let raised = heads.clone();
+        store.tell(Arc::new(move |id| raised.raise(id)));
+        Self { store, heads, marks }
+    }
+
+    /// The masker of a session that also hides `known` secret values.
+    pub fn masker(&self, id: &SessionId, known: impl IntoIterator<Item = String>) -> Masker {
+        Masker::of_session(&self.marks, id, known)
+    }
+
+    /// Makes a session, or says that it is there. An id that so far only carries metadata becomes the new session.
+    pub async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
+        self.store.create(new).await
+    }
+
+    /// Appends facts; answers when they are durable.
+    pub async fn append(&self, id: &SessionId, batch: Batch) -> Result<Appended, StoreError> {
+        let payloads = batch.facts.into_iter().map(Masked::<Fact>::into_payload).collect();
+        let append = Append {
+            session: id.clone(),
+            producer: batch.producer,
+            counter: batch.counter,
+            payloads,
+            end: None,
+        };
+        self.store.append(append).await
+    }
+
+    /// Appends frames of a client; answers when they are durable.
+    pub async fn publish(
+        &self,
+        id: &SessionId,
+        producer: &str,
+        frames: Vec<Masked<MirrorFrame>>,
+    ) -> Result<Appended, StoreError> {
+        let payloads = frames.into_iter().map(Masked::<MirrorFrame>::into_payload).collect();
+        let producer = producer.to_owned();
+        let append = Append { session: id.clone(), producer, counter: None, payloads, end: None };
+        self.store.append(append).await
+    }
+
+    /// Appends the last fact and moves the state, in one transaction. Status, exit code and message are those of
+    /// `ended`. A session that has ended keeps its end; the fact is appended all the same.
+    pub async fn finish(
+        &self,
+        id: &SessionId,
+        producer: &str,
+        counter: Option<u64>,
+        ended: Masked<Ended>,
+    ) -> Result<Appended, StoreError> {
+        let end = End {
+            status: ended_status(ended.get()),
+            exit_code: ended.get().exit_code,
+            message: ended.message(),
+        };
+        let payloads = vec![ended.into_fact().into_payload()];
+        let producer = producer.to_owned();
+        let append = Append { session: id.clone(), producer, counter, payloads, end: Some(end) };
+        self.store.append(append).await
+    }
+
+    /// The last number of a producer in a session; 0 for none.
+    pub async fn last_counter(&self, id: &SessionId, producer: &str) -> Result<u64, StoreError> {
+        self.store.last_counter(id, producer).await
+    }
+
+    /// Every frame after the cursor, then what comes, until the session ends. `heartbeat` is how long a silence
+    /// lasts before the head is said again.
+    pub fn follow(
+        &self,
+        id: &SessionId,
+        after: Cursor,
+        heartbeat: Duration,
+    ) -> impl Stream<Item = Result<Followed, StoreError>> + Send + use<> {
+        self.follower(id, after, heartbeat).into_stream()
+    }
+
+    /// As [`Journal::follow`], but an end is not told and does not end it: clients of the public API expect a tail
+    /// that stays. Frames that come after an end are sent too.
+    pub fn tail(
+        &self,
+        id: &SessionId,
+        after: Cursor,
+        heartbeat: Duration,
+    ) -> impl Stream<Item = Result<Followed, StoreError>> + Send + use<> {
+        self.follower(id, after, heartbeat).past_the_end().into_stream()
+    }
+
+    /// The frames after the cursor up to the present head, for an export.
+    pub fn recorded(
+        &self,
+        id: &SessionId,
+        after: Cursor,
+    ) -> impl Stream<Item = Result<Followed, StoreError>> + Send + use<> {
+        self.follower(id, after, Duration::MAX).up_to_the_head().into_stream()
+    }
+
+    fn follower(&self, id: &SessionId, after: Cursor, heartbeat: Duration) -> Follower {
+        Follower::new(Arc::clone(&self.store), self.heads.watch(id), id.clone(), after, heartbeat)
+    }
+
+    /// One session.
+    pub async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        self.store.session(id).await
+    }
+
+    /// One session, which must be there.
+    pub async fn require(&self, id: &SessionId) -> Result<Session, StoreError> {
+        self.store.session(id).await?.ok_or_else(|| StoreError::NotFound(id.clone()))
+    }
+
+    /// Sessions that match, the last seen first.
+    pub async fn list(&self, query: &SessionQuery) -> Result<Vec<Session>, StoreError> {
+        self.store.list(query.clone()).await
+    }
+
+    /// Running sessions of one side, at most as many as a list holds.
+    pub async fn running(&self, owner: Owner) -> Result<Vec<Session>, StoreError> {
+        let query = SessionQuery {
+            limit: crate::store::MAX_LIST,
+            status: vec![Status::Running],
+            owner: Some(owner),
+            ..SessionQuery::default()
+        };
+        self.store.list(query).await
+    }
+
+    /// Merges metadata and tags into a session; makes it when it is not there.
+    pub async fn annotate(
+        &self,
+        id: &SessionId,
+        meta: Masked<Meta>,
+        tags: Masked<Tags>,
+    ) -> Result<Session, StoreError> {
+        self.store.annotate(id, meta, tags).await
+    }
+
+    /// Moves the state of a publisher's session; makes it when it is not there.
+    pub async fn report(&self, id: &SessionId, report: Report) -> Result<Session, StoreError> {
+        self.store.report(id, report).await
+    }
+
+    /// Gives publishers' sessions up for lost that nothing was heard of since `before`, but for `except`.
+    pub async fn give_up(
+        &self,
+        before: Timestamp,
+        except: Vec<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.store.give_up(before, except).await
+    }
+
+    /// Deletes a session; `false` when there was none. Its followers are told.
+    pub async fn delete(&self, id: &SessionId) -> Result<bool, StoreError> {
+        self.store.delete(id).await
+    }
+
+    /// Keeps the masked copy of a source of a session; `sha256` is that of the original.
+    pub async fn put_source(
+        &self,
+        id: &SessionId,
+        path: &str,
+        masked: Masked<String>,
+        sha256: &str,
+    ) -> Result<(), StoreError> {
+        self.store.put_source(id, path, masked, sha256).await
+    }
+
+    /// The masked copy of a source.
+    pub async fn read_source(&self, id: &SessionId, path: &str) -> Result<Option<StoredSource>, StoreError> {
+        self.store.source(id, path).await
+    }
+
+    /// Deletes what retention does not keep.
+    pub async fn prune(&self, keep: Retention) -> Result<Vec<SessionId>, StoreError> {
+        self.store.prune(keep).await
+    }
+
+    /// Finishes what is queued and closes the store.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
+}
+
+#[cfg(test)]
+mod tests;

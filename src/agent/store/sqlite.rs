@@ -1,0 +1,159 @@
+//! Sessions in one SQLite file: the store that needs nothing else.
+//!
+//! WAL with `synchronous=FULL`: a commit is on the disk when it answers. One thread writes and commits all that
+//! waits together; readers have connections of their own and hold no transaction longer than one page.
+
+mod files;
+mod read;
+mod rows;
+mod sweep;
+mod write;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use prost::Message as _;
+
+use self::{read::Readers, writer::Writer};
+use super::{
+    Append, Appended, Created, MAX_FRAME_BYTES, NewSession, Page, PageLimit, Report, Retention, SessionQuery,
+    SessionStore, StoreError, StoredSource, Tell, at_most, check_meta, check_tags,
+};
+use crate::{
+    frame::Payload,
+    mask::Masked,
+    session::{Cursor, Meta, Session, SessionId, Tags, Timestamp},
+};
+
+/// The store in one file and its WAL.
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the store in the file `path`, or makes it, and checks it. Refuses a file of a newer agent and one
+    /// that is something else.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = files::open(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Writer::start(connection, path)?,
+            readers: Readers::new(path),
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    fn tell(&self, tell: Tell) {
+        self.writer.tell(tell);
+    }
+
+    async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
+        new.check()?;
+        self.writer.change(&new.id.clone(), move |tx| write::create(tx, &new)).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        append.check()?;
+        let payloads = append.payloads.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        self.writer.change(&append.session.clone(), move |tx| write::append(tx, &append, &payloads)).await
+    }
+
+    async fn last_counter(&self, id: &SessionId, producer: &str) -> Result<u64, StoreError> {
+        let (id, producer) = (id.clone(), producer.to_owned());
+        self.readers.run(move |tx| read::last_counter(tx, &id, &producer)).await
+    }
+
+    async fn page(&self, id: &SessionId, after: Cursor, limit: PageLimit) -> Result<Page, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |tx| read::page(tx, &id, after, limit)).await
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |tx| read::session(tx, &id)).await
+    }
+
+    async fn list(&self, query: SessionQuery) -> Result<Vec<Session>, StoreError> {
+        self.readers.run(move |tx| read::list(tx, &query)).await
+    }
+
+    async fn annotate(
+        &self,
+        id: &SessionId,
+        meta: Masked<Meta>,
+        tags: Masked<Tags>,
+    ) -> Result<Session, StoreError> {
+        check_meta(meta.get())?;
+        check_tags(tags.get())?;
+        let own = id.clone();
+        self.writer.change(id, move |tx| write::annotate(tx, &own, meta.get(), tags.get())).await
+    }
+
+    async fn report(&self, id: &SessionId, report: Report) -> Result<Session, StoreError> {
+        let own = id.clone();
+        self.writer.change(id, move |tx| write::report(tx, &own, &report)).await
+    }
+
+    async fn give_up(&self, before: Timestamp, except: Vec<SessionId>) -> Result<Vec<SessionId>, StoreError> {
+        let lost = self.writer.run(move |tx| write::give_up(tx, before, &except)).await?;
+        self.writer.say(&lost);
+        Ok(lost)
+    }
+
+    async fn delete(&self, id: &SessionId) -> Result<bool, StoreError> {
+        let own = id.clone();
+        let deleted = self.writer.change(id, move |tx| write::delete(tx, &own)).await?;
+        if deleted {
+            sweep::sweep(&self.writer).await?;
+        }
+        Ok(deleted)
+    }
+
+    async fn put_source(
+        &self,
+        id: &SessionId,
+        path: &str,
+        masked: Masked<String>,
+        sha256: &str,
+    ) -> Result<(), StoreError> {
+        let (id, path, sha256) = (id.clone(), path.to_owned(), sha256.to_owned());
+        self.writer.run(move |tx| write::put_source(tx, &id, &path, masked.get(), &sha256)).await
+    }
+
+    async fn source(&self, id: &SessionId, path: &str) -> Result<Option<StoredSource>, StoreError> {
+        let (id, path) = (id.clone(), path.to_owned());
+        self.readers.run(move |tx| read::source(tx, &id, &path)).await
+    }
+
+    async fn prune(&self, keep: Retention) -> Result<Vec<SessionId>, StoreError> {
+        let gone = self.writer.run(move |tx| sweep::condemn(tx, keep)).await?;
+        self.writer.say(&gone);
+        sweep::sweep(&self.writer).await?;
+        Ok(gone)
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.readers.close();
+        self.writer.close().await
+    }
+}
+
+/// The bytes of a payload, as a frame with nothing else in it.
+fn encode(payload: &Masked<Payload>) -> Result<Vec<u8>, StoreError> {
+    let frame = ktl_proto::control::v1::Frame {
+        payload: Some(payload.get().clone()),
+        ..ktl_proto::control::v1::Frame::default()
+    };
+    at_most("a frame in bytes", frame.encoded_len(), MAX_FRAME_BYTES)?;
+    Ok(frame.encode_to_vec())
+}

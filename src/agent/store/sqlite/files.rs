@@ -1,0 +1,110 @@
+//! Opening the file: rights, settings, format, check.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{StoreError, rows::failed};
+
+/// "ktl" and a 1, in the header of every file of ours.
+const APPLICATION_ID: i64 = 0x006b_746c_01;
+
+/// The steps from an empty file to the newest format; a file's `user_version` is the number that it has seen.
+const MIGRATIONS: [&str; 1] = [include_str!("schema_001.sql")];
+
+/// Opens or makes the file for writing.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    private_file(path).map_err(|source| StoreError::Folder { path: path.display().to_string(), source })?;
+    let store = path.display().to_string();
+    let connection = Connection::open(path).map_err(|error| failed(&store, error))?;
+    prepare(&connection, &store)?;
+    Ok(connection)
+}
+
+/// Opens the file for reading.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Makes a folder that only its owner can read, and its parents; tightens one that is there.
+pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
+/// SQLite gives its WAL the rights of the file, so the file is made before SQLite would.
+fn private_file(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        private_folder(folder)?;
+    }
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn prepare(connection: &Connection, store: &str) -> Result<(), StoreError> {
+    let fail = |error| failed(store, error);
+    let alien = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => StoreError::Alien(store.to_owned()),
+        _ => failed(store, error),
+    };
+    connection.busy_timeout(Duration::from_secs(5)).map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let application: i64 =
+        connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(alien)?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(alien)?;
+    if application != APPLICATION_ID && tables > 0 {
+        return Err(StoreError::Alien(store.to_owned()));
+    }
+    // auto_vacuum counts only before the first table; macOS forgets its disk's cache without fullfsync.
+    connection
+        .execute_batch(
+            "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+             PRAGMA fullfsync=ON; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;
+             PRAGMA journal_size_limit=67108864;",
+        )
+        .map_err(fail)?;
+    migrate(connection, store)?;
+    quick_check(connection, store)
+}
+
+fn migrate(connection: &Connection, store: &str) -> Result<(), StoreError> {
+    let fail = |error| failed(store, error);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
+    let known = MIGRATIONS.len();
+    let Some(steps) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
+        let known = i64::try_from(known).unwrap_or(i64::MAX);
+        return Err(StoreError::Newer { store: store.to_owned(), found, known });
+    };
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let steps = steps.concat();
+    connection
+        .execute_batch(&format!(
+            "BEGIN IMMEDIATE; {steps} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={known}; COMMIT;"
+        ))
+        .map_err(fail)
+}
+
+fn quick_check(connection: &Connection, store: &str) -> Result<(), StoreError> {
+    let said: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| failed(store, error))?;
+    if said == "ok" { Ok(()) } else { Err(StoreError::Damaged { store: store.to_owned(), why: said }) }
+}
