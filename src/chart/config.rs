@@ -3,8 +3,12 @@
 //! Reading never fails: what cannot be understood is a finding on its place, and the rest counts. One table of keys
 //! (`keys`) decides what is known, how it is typed, what is not done yet, and what the JSON Schema says.
 
+mod check;
+mod duration;
+mod keys;
 mod read;
 mod release;
+mod schema;
 
 use serde_json::Value;
 
@@ -68,5 +72,8 @@ pub fn parse(path: &str, text: &str) -> Parsed {
 
 /// The JSON Schema of `.ktl.yaml`, made from the table that also drives [`parse`].
 pub fn json_schema() -> Value {
-    Value::Object(serde_json::Map::new())
+    schema::schema()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,11 @@ mod problem;
 mod repair;
 pub mod scalar;
 
+use std::collections::HashSet;
+
 use crate::text::Span;
 
+pub(crate) use problem::shown;
 pub use problem::{Problem, Scan, problem, scan};
 
 /// How deep collections may be nested; deeper text is kept down to this depth.
@@ -186,7 +189,9 @@ impl<'t> Node<'t> {
 
     /// The entry that counts for a key: the last one written, else one that `<<` merges in.
     pub fn entry(self, key: &str) -> Option<Entry<'t>> {
-        self.entry_within(key, MAX_DEPTH)
+        self.maps()
+            .into_iter()
+            .find_map(|map| map.entries().rev().find(|entry| entry.key.text() == Some(key)))
     }
 
     /// The value that counts for a key.
@@ -194,24 +199,46 @@ impl<'t> Node<'t> {
         self.entry(key).map(|entry| entry.value)
     }
 
-    // The allowance ends a map that merges itself.
-    fn entry_within(self, key: &str, allowance: usize) -> Option<Entry<'t>> {
-        if let Some(entry) = self.entries().rev().find(|entry| entry.key.text() == Some(key)) {
-            return Some(entry);
+    /// The entries of a map and of the maps that `<<` merges into it, in the order in which they count: an entry hides
+    /// those of the same key in later maps. Without `<<` itself.
+    pub fn merged_entries(self) -> Vec<Entry<'t>> {
+        let mut hidden: HashSet<&str> = HashSet::new();
+        let mut entries = Vec::new();
+        for map in self.maps() {
+            let own = map.entries().filter(|entry| !entry.is_merge());
+            let own: Vec<_> =
+                own.filter(|entry| entry.key.text().is_none_or(|key| !hidden.contains(key))).collect();
+            hidden.extend(own.iter().filter_map(|entry| entry.key.text()));
+            entries.extend(own);
         }
-        let allowance = allowance.checked_sub(1)?;
-        let merges = self.entries().filter(|entry| entry.is_merge());
-        for merge in merges {
-            let found = if merge.value.is_sequence() {
-                merge.value.items().find_map(|item| item.entry_within(key, allowance))
-            } else {
-                merge.value.entry_within(key, allowance)
-            };
-            if found.is_some() {
-                return found;
+        entries
+    }
+
+    /// Two nodes of a tree with one identity are one node.
+    pub(crate) fn identity(self) -> usize {
+        self.resolved().id.0
+    }
+
+    /// The map itself and those merged into it, nearest first, each once: a map may merge itself.
+    fn maps(self) -> Vec<Self> {
+        let mut seen = HashSet::new();
+        let mut maps = Vec::new();
+        let mut waiting = vec![self.resolved()];
+        while let Some(map) = waiting.pop() {
+            if !map.is_mapping() || !seen.insert(map.id.0) {
+                continue;
+            }
+            maps.push(map);
+            let merges = map.entries().filter(|entry| entry.is_merge()).rev();
+            for merge in merges {
+                if merge.value.is_sequence() {
+                    waiting.extend(merge.value.items().rev().map(Self::resolved));
+                } else {
+                    waiting.push(merge.value.resolved());
+                }
             }
         }
-        None
+        maps
     }
 }
 

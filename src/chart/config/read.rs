@@ -1,30 +1,146 @@
 //! From the tree of a file to what it says.
 
-use std::time::Duration;
+mod defaults;
+mod fields;
 
-use super::{
-    AgentSettings, ApplyOptions, ClusterRef, Config, Parsed, Release, SetKind, SetValue, TlsSettings,
-};
+use std::collections::HashMap;
+
+use super::check::Check;
+use super::keys::{KTL, RELEASE, RELEASE_FILE, STACK, Shape};
+use super::{AgentSettings, Config, Parsed, Release, TlsSettings};
 use crate::finding::{Finding, Place, Severity};
-use crate::text::Spanned;
-use crate::yaml::scalar::{self, Scalar};
+use crate::text::Span;
+use crate::values;
 use crate::yaml::{self, Node, Tree};
+use defaults::Defaults;
+use fields::{flag, text};
+
+/// The longest file that is read, in bytes.
+const MAX_BYTES: usize = 1 << 20;
+/// The most releases that are read.
+const MAX_RELEASES: usize = 1000;
+
+/// Which of the files it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum File {
+    Ktl,
+    Stack,
+    Release,
+}
+
+impl File {
+    fn of(path: &str) -> Self {
+        match path.rsplit(['/', '\\']).next().unwrap_or_default() {
+            "stack.yaml" | "stack.yml" => Self::Stack,
+            "release.yaml" | "release.yml" => Self::Release,
+            _ => Self::Ktl,
+        }
+    }
+}
 
 pub(super) fn parse(path: &str, text: &str) -> Parsed {
+    let mut check = Check::new(path, text);
+    if text.len() > MAX_BYTES {
+        let message = format!(
+            "the file has {} bytes; ktl reads at most {MAX_BYTES}: move values to files of their own",
+            text.len()
+        );
+        check.error(
+            super::check::first_line(Span::new(0, text.len().min(200)), text),
+            "config-too-large",
+            message,
+        );
+        return Parsed { config: Config::default(), findings: check.findings };
+    }
+    let scan = yaml::scan(text);
+    if let Some(problem) = &scan.problem {
+        check.push(values::syntax(path, "config-syntax", problem));
+    }
+    if let Some(span) = scan.second_document {
+        let message = "only the first document of this file is read; everything from here on is ignored";
+        check.report(span, Severity::Warning, "config-second-document", message);
+    }
     let tree = Tree::parse(text);
-    let findings = yaml::problem(text)
-        .map(|problem| {
-            Finding::at(Place::new(path, problem.span), Severity::Error, "config-syntax", problem.words)
-        })
-        .into_iter()
-        .collect();
-    let Some(root) = tree.root() else { return Parsed { config: Config::default(), findings } };
-    let releases = if path.rsplit('/').next() == Some("release.yaml") {
-        release(root).into_iter().collect()
-    } else {
-        root.get("releases").into_iter().flat_map(Node::items).filter_map(release).collect()
+    for alias in tree.unknown_aliases() {
+        let message =
+            format!("unknown anchor: no `&{}` stands above", alias.of(text).trim_start_matches('*'));
+        check.error(*alias, "config-unknown-anchor", message);
+    }
+    let config = tree.root().map(|root| read(&mut check, root, File::of(path))).unwrap_or_default();
+    let mut findings = check.findings;
+    // What the repair of a broken text left out is not missing.
+    if tree.is_repaired() {
+        findings.retain(|finding| finding.code != "config-missing-key");
+    }
+    findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.span));
+    Parsed { config, findings }
+}
+
+fn read(check: &mut Check<'_>, root: Node<'_>, file: File) -> Config {
+    let top = Span::new(root.span().start, root.span().start);
+    if root.is_null() {
+        return Config::default();
+    }
+    if !root.is_mapping() {
+        check.wrong_type(root, top, "a map with `releases`");
+        return Config::default();
+    }
+    if file == File::Release {
+        check.object(root, &[RELEASE, RELEASE_FILE], "a release", top);
+        check.secret_references(root);
+        let release = Defaults::none().release(root, std::mem::take(&mut check.blocked));
+        return Config { agent: None, releases: release.into_iter().collect() };
+    }
+    let table = if file == File::Stack { STACK } else { KTL };
+    check.object_except(root, &[table], "this file", top, "releases");
+    let defaults = Defaults::of(root, file == File::Stack, std::mem::take(&mut check.blocked));
+    let agent = root.get("agent").filter(|node| node.is_mapping()).map(agent);
+    Config { agent, releases: releases(check, root, &defaults) }
+}
+
+fn releases(check: &mut Check<'_>, root: Node<'_>, defaults: &Defaults) -> Vec<Release> {
+    let Some(entry) = root.entry("releases").filter(|entry| !entry.value.is_null()) else {
+        return Vec::new();
     };
-    Parsed { config: Config { agent: root.get("agent").map(agent), releases }, findings }
+    if !entry.value.is_sequence() {
+        check.wrong_type(entry.value, entry.key.span(), "a list of releases");
+        return Vec::new();
+    }
+    let mut releases: Vec<Release> = Vec::new();
+    let mut names: HashMap<String, Span> = HashMap::new();
+    for (number, item) in entry.value.items().enumerate() {
+        if number == MAX_RELEASES {
+            let message =
+                format!("more than {MAX_RELEASES} releases; ktl reads no further: use several files");
+            check.error(entry.key.span(), "config-too-large", message);
+            break;
+        }
+        if item.is_null() {
+            check.item(Shape::Object(RELEASE), item, entry.key.span());
+            continue;
+        }
+        check.object(item, &[RELEASE], "a release", entry.key.span());
+        check.secret_references(item);
+        if check.is_exhausted() {
+            break;
+        }
+        let blocked = std::mem::take(&mut check.blocked);
+        let Some(release) = defaults.release(item, blocked) else { continue };
+        if let Some(first) = names.get(&release.name.value) {
+            let message = format!(
+                "two releases are called `{}`: commands choose a release by its name, so this one cannot be reached; \
+                 rename it",
+                release.name.value
+            );
+            let place = Place::new(check.path, release.name.span);
+            let finding = Finding::at(place, Severity::Error, "config-duplicate-release", message);
+            check.push(finding.with_related(Place::new(check.path, *first), "the first one"));
+            continue;
+        }
+        names.insert(release.name.value.clone(), release.name.span);
+        releases.push(release);
+    }
+    releases
 }
 
 fn agent(node: Node<'_>) -> AgentSettings {
@@ -43,89 +159,4 @@ fn agent(node: Node<'_>) -> AgentSettings {
         http: text(node, "http"),
         shared_paths: flag(node, "sharedPaths").unwrap_or_default(),
     }
-}
-
-fn release(node: Node<'_>) -> Option<Release> {
-    Some(Release {
-        name: text(node, "name")?,
-        entry: node.span(),
-        chart: text(node, "chart"),
-        chart_version: text(node, "chartVersion"),
-        namespace: text(node, "namespace"),
-        cluster: node.get("cluster").map(|node| ClusterRef {
-            name: text(node, "name"),
-            kubeconfig: text(node, "kubeconfig"),
-            context: text(node, "context"),
-        }),
-        values: texts(node, "values"),
-        set: set_values(node),
-        apply: node.get("apply").map(apply).unwrap_or_default(),
-        tags: texts(node, "tags").into_iter().map(|tag| tag.value).collect(),
-        blocked: Vec::new(),
-    })
-}
-
-fn apply(node: Node<'_>) -> ApplyOptions {
-    let default = ApplyOptions::default();
-    ApplyOptions {
-        wait: flag(node, "wait"),
-        atomic: flag(node, "atomic").unwrap_or(default.atomic),
-        timeout: text(node, "timeout").and_then(|text| duration(&text.value)).unwrap_or(default.timeout),
-        create_namespace: flag(node, "createNamespace").unwrap_or(default.create_namespace),
-        fail_fast: flag(node, "failFast").unwrap_or(default.fail_fast),
-        queue: flag(node, "queue").unwrap_or(default.queue),
-    }
-}
-
-fn set_values(node: Node<'_>) -> Vec<SetValue> {
-    const KEYS: [(&str, SetKind); 5] = [
-        ("set", SetKind::Value),
-        ("setString", SetKind::String),
-        ("setJson", SetKind::Json),
-        ("setFile", SetKind::File),
-        ("setLiteral", SetKind::Literal),
-    ];
-    let mut values = Vec::new();
-    for (key, kind) in KEYS {
-        let Some(node) = node.get(key) else { continue };
-        for item in node.items() {
-            let Some(text) = item.text() else { continue };
-            values.push(SetValue { kind, expression: text.to_owned(), span: item.span() });
-        }
-        for entry in node.entries() {
-            let (Some(name), Some(value)) = (entry.key.text(), entry.value.text()) else { continue };
-            values.push(SetValue { kind, expression: format!("{name}={value}"), span: entry.span() });
-        }
-    }
-    values
-}
-
-fn text(node: Node<'_>, key: &str) -> Option<Spanned<String>> {
-    let value = node.get(key)?;
-    let text = value.text().filter(|_| !value.is_null())?;
-    Some(Spanned::new(text.to_owned(), value.span()))
-}
-
-fn texts(node: Node<'_>, key: &str) -> Vec<Spanned<String>> {
-    let items = node.get(key).into_iter().flat_map(Node::items);
-    items.filter_map(|item| Some(Spanned::new(item.text()?.to_owned(), item.span()))).collect()
-}
-
-fn flag(node: Node<'_>, key: &str) -> Option<bool> {
-    match scalar::resolve(node.get(key)?.resolved())? {
-        Scalar::Bool(value) => Some(value),
-        _ => None,
-    }
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic())?);
-    let number: u64 = number.parse().ok()?;
-    let seconds = match unit {
-        "s" => number,
-        "m" => number.checked_mul(60)?,
-        "h" => number.checked_mul(3600)?,
-        _ => return None,
-    };
-    Some(Duration::from_secs(seconds))
 }

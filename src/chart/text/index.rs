@@ -194,6 +194,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn positions_of_characters_come_back(text in "[a-c\\r\\né😀\u{feff}]{0,40}") {
             let index = LineIndex::new(&text);

@@ -10,6 +10,7 @@ mod token;
 use libyaml_safer::{Event, EventData, ScalarStyle};
 
 use crate::text::Span;
+pub(crate) use token::shown;
 
 /// The first fault of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,7 +36,7 @@ pub(super) fn rest_of_line(text: &str, start: usize) -> Span {
 }
 
 /// The span, or where nothing is in it, the last word before it: an end of file cannot be shown.
-pub(super) fn shown(text: &str, span: Span) -> Span {
+pub(crate) fn shown(text: &str, span: Span) -> Span {
     if !span.of(text).trim().is_empty() || span.of(text).contains('\t') {
         return span;
     }
