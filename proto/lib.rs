@@ -6,7 +6,7 @@
 pub mod api {
     /// `ktl.api.v1`, wire-compatible with the Go agent.
     pub mod v1 {
-        #![allow(missing_docs, unreachable_pub, clippy::pedantic)]
+        #![allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::large_enum_variant)]
         tonic::include_proto!("ktl.api.v1");
     }
 }
@@ -15,7 +15,7 @@ pub mod api {
 pub mod control {
     /// `ktl.control.v1`: facts, sessions, operations.
     pub mod v1 {
-        #![allow(missing_docs, unreachable_pub, clippy::pedantic)]
+        #![allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::large_enum_variant)]
         tonic::include_proto!("ktl.control.v1");
     }
 }

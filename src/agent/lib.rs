@@ -8,3 +8,9 @@ pub mod journal;
 pub mod mask;
 pub mod session;
 pub mod store;
+
+pub mod clusters;
+pub mod helm;
+pub mod kube;
+pub mod shim;
+pub mod sources;

@@ -1,0 +1,201 @@
+//! The shim itself: everything that happens in its process.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::{fs::OpenOptionsExt as _, process::ExitStatusExt as _},
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group, setsid};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::{Child, Command as Program},
+    signal::unix::{Signal as Signals, SignalKind, signal},
+    time::{Instant, sleep_until},
+};
+
+use super::{Command, Exit, Process, Record, Stream, folder, lines::Lines, now_nanos};
+
+/// How long output may still come after the command ended: its children can hold the pipes open.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Runs the command of this folder to its end, once: a second shim on the folder leaves at once.
+///
+/// Errors are about the folder only; a command that fails, or cannot be started, is an [`Exit`].
+pub async fn run(folder: &Path) -> io::Result<()> {
+    // Alone in a session, so that neither a terminal nor the agent's own end reaches the command. This fails only
+    // for the leader of a process group, who has a group of its own already.
+    setsid().ok();
+    let this = Process::current().ok_or_else(|| io::Error::other("/proc does not tell this process"))?;
+    let signals = Asked::listen()?;
+    if !folder::claim_json(&folder.join(folder::SHIM), &this)? {
+        return Ok(());
+    }
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "the run folder has no command.json");
+    let command: Command = folder::read_json(&folder.join(folder::COMMAND))?.ok_or_else(missing)?;
+    let mut output = Output::create(folder)?;
+    let exit = match start(&command) {
+        Ok(child) => supervise(child, &command, signals, &mut output).await?,
+        Err(error) => {
+            Exit { error: Some(format!("{}: {error}", command.program.display())), ..Exit::default() }
+        }
+    };
+    folder::write_json(&folder.join(folder::EXIT), &Exit { records: output.records, ..exit })
+}
+
+fn start(command: &Command) -> io::Result<Child> {
+    let stdout = match &command.stdout {
+        Some(path) => Stdio::from(private_file(path)?),
+        None => Stdio::piped(),
+    };
+    Program::new(&command.program)
+        .args(&command.args)
+        .current_dir(&command.folder)
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+}
+
+/// Writes what comes and passes on what is asked, until the command ended and its output did.
+async fn supervise(
+    mut child: Child,
+    command: &Command,
+    mut asked: Asked,
+    output: &mut Output,
+) -> io::Result<Exit> {
+    let group = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    let mut stdout = Pipe::new(Stream::Stdout, child.stdout.take());
+    let mut stderr = Pipe::new(Stream::Stderr, child.stderr.take());
+    let (mut status, mut deadline) = (None, None);
+    let mut was_asked = false;
+    while status.is_none() || stdout.is_open() || stderr.is_open() {
+        tokio::select! {
+            records = stdout.read(), if stdout.is_open() => output.write(records)?,
+            records = stderr.read(), if stderr.is_open() => output.write(records)?,
+            ended = child.wait(), if status.is_none() => {
+                status = Some(ended?);
+                deadline = Some(Instant::now() + LINGER);
+            }
+            () = asked.next(), if !was_asked && status.is_none() => {
+                was_asked = true;
+                deadline = Some(Instant::now() + Duration::from_secs(command.grace_seconds));
+                send(group, Signal::INT);
+            }
+            () = due(deadline), if deadline.is_some() => {
+                send(group, Signal::KILL);
+                if status.is_some() { break }
+                deadline = None;
+            }
+        }
+    }
+    output.write(stdout.rest())?;
+    output.write(stderr.rest())?;
+    Ok(exit_of(status, was_asked))
+}
+
+async fn due(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn send(group: Option<Pid>, signal: Signal) {
+    if let Some(group) = group {
+        // It may be gone already; then there is nobody to tell.
+        kill_process_group(group, signal).ok();
+    }
+}
+
+fn exit_of(status: Option<ExitStatus>, asked: bool) -> Exit {
+    let code = status.and_then(|status| status.code());
+    let signal = status.and_then(|status| status.signal());
+    Exit { code, signal, asked, ..Exit::default() }
+}
+
+/// The ways in which a shim is asked to end its command.
+struct Asked {
+    terminate: Signals,
+    interrupt: Signals,
+}
+
+impl Asked {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// One stream of the command; closed from the start where the command has none.
+struct Pipe<R> {
+    stream: Stream,
+    reader: Option<R>,
+    lines: Lines,
+    buffer: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Pipe<R> {
+    fn new(stream: Stream, reader: Option<R>) -> Self {
+        Self { stream, reader, lines: Lines::default(), buffer: vec![0; 8 << 10] }
+    }
+
+    fn is_open(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    async fn read(&mut self) -> Vec<Record> {
+        let Some(reader) = &mut self.reader else { return Vec::new() };
+        match reader.read(&mut self.buffer).await {
+            Ok(count) if count > 0 => records(self.stream, self.lines.push(&self.buffer[..count])),
+            _ => {
+                self.reader = None;
+                self.rest()
+            }
+        }
+    }
+
+    fn rest(&mut self) -> Vec<Record> {
+        records(self.stream, self.lines.rest())
+    }
+}
+
+fn records(stream: Stream, lines: Vec<String>) -> Vec<Record> {
+    lines.into_iter().map(|text| Record { at: now_nanos(), stream, text }).collect()
+}
+
+/// `output.ndjson`. Each write is one whole record: what the agent reads up to a line end is complete.
+struct Output {
+    file: File,
+    records: u64,
+}
+
+impl Output {
+    fn create(folder: &Path) -> io::Result<Self> {
+        Ok(Self { file: private_file(&folder.join(folder::OUTPUT))?, records: 0 })
+    }
+
+    fn write(&mut self, records: Vec<Record>) -> io::Result<()> {
+        for record in records {
+            let mut line = serde_json::to_vec(&record)?;
+            line.push(b'\n');
+            self.file.write_all(&line)?;
+            self.records += 1;
+        }
+        Ok(())
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
