@@ -1,16 +1,22 @@
 //! The language server: from a lens in the editor to a session on the agent, and back as diagnostics.
 
+mod agent;
 mod analysis;
 mod board;
 mod capabilities;
+pub mod cli;
 mod convert;
 mod documents;
 mod editor;
 #[cfg(feature = "fault-injection")]
 mod fault;
+mod releases;
+mod runs;
 mod server;
+mod settings;
 mod task;
 mod transport;
+mod workspace;
 
 use std::io;
 use std::process::ExitCode;

@@ -12,12 +12,17 @@ struct Args {
     /// Serve an editor over standard input and output. That is also what happens without any argument.
     #[arg(long)]
     stdio: bool,
+    #[command(subcommand)]
+    command: Option<ktl_lsp::cli::Command>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let Args { stdio: _ } = Args::parse();
+    let Args { stdio: _, command } = Args::parse();
     log_to_stderr();
-    Ok(ktl_lsp::serve()?)
+    Ok(match command {
+        Some(command) => ktl_lsp::cli::run(command)?,
+        None => ktl_lsp::serve()?,
+    })
 }
 
 /// Standard output belongs to the protocol. `KTL_LOG` says how much is logged: `warn` (default), `debug`, `ktl_lsp=trace`.

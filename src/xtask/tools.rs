@@ -9,7 +9,7 @@ pub(crate) mod debian;
 mod helix;
 mod helm;
 mod neovim;
-pub(crate) mod npm;
+mod npm;
 mod pypi;
 
 use std::path::PathBuf;

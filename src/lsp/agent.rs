@@ -1,0 +1,413 @@
+//! The client of an agent: connects when it has to, comes back when it was away, and says which of the two it is.
+//!
+//! Every unary call has a deadline and may be repeated safely, so a lost connection costs time and never a second
+//! operation. Nothing here knows an editor; `ktl_proto` is spoken here and in `runs` and `cli` only.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use ktl_proto::control::v1::{self as wire, StartRequest, StartResponse};
+use tokio::{
+    sync::{Mutex, watch},
+    time::{Instant, timeout},
+};
+use tonic::{Code, Response, Status, service::interceptor::InterceptedService, transport::Channel};
+
+use self::{
+    backoff::Backoff,
+    bearer::Bearer,
+    local::{LocalAgent, LocalError},
+};
+use crate::{releases::Sources, settings::Remote};
+
+mod backoff;
+mod bearer;
+mod connect;
+mod detach;
+mod follow;
+pub mod local;
+mod request;
+mod upload;
+mod verify;
+
+pub use follow::{Followed, Follower};
+pub(crate) use request::{Claims, possible_roots, request, workspace_key};
+
+/// How long one question to the agent may take.
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a call goes on trying to reach an agent that is away.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How often an agent may ask for more sources before it counts as confused.
+const UPLOAD_ROUNDS: usize = 4;
+
+/// Which agent is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The one that we start for the user ourselves.
+    Local(LocalAgent),
+    /// One that the user configured.
+    Remote(Remote),
+}
+
+/// What is known of the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentState {
+    /// Nobody asked yet.
+    Idle,
+    /// It answers.
+    Connected {
+        /// Where browsers reach it, without a path; `None` for an agent that does not tell.
+        http: Option<String>,
+        /// What the user should know about it: another version, a certificate that nobody verified.
+        notice: Option<String>,
+    },
+    /// It does not answer; the next attempt is due in `retry`.
+    Disconnected {
+        /// Why, in words for a person.
+        why: String,
+        /// When it is tried again.
+        retry: Duration,
+    },
+}
+
+/// Why a call to the agent failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The settings cannot work: a token in clear, an unreadable certificate.
+    #[error("{0}")]
+    Settings(String),
+    /// Our own agent could not be started.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// Nobody answers there.
+    #[error(
+        "the agent at {address} cannot be reached: {why}; check the address, or remove it to use a local agent"
+    )]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// What the connection said.
+        why: String,
+    },
+    /// It is there and took too long.
+    #[error("the agent did not answer `{call}` within {seconds} s; try again, or look at its log")]
+    Deadline {
+        /// The call, in words.
+        call: &'static str,
+        /// The deadline that passed.
+        seconds: u64,
+    },
+    /// It answered with a refusal.
+    #[error("{}", refusal(.0))]
+    Refused(Box<Status>),
+}
+
+/// A connection that answered once.
+#[derive(Clone)]
+struct Link {
+    channel: InterceptedService<Channel, Bearer>,
+    number: u64,
+}
+
+struct Inner {
+    target: Target,
+    link: Mutex<Option<Link>>,
+    state: watch::Sender<AgentState>,
+}
+
+/// The agent, wherever it runs. Cloning is cheap and shares the connection.
+#[derive(Clone)]
+pub struct Agent {
+    inner: Arc<Inner>,
+}
+
+impl Agent {
+    /// A client that connects with the first call.
+    pub fn new(target: Target) -> Self {
+        let (state, _) = watch::channel(AgentState::Idle);
+        Self { inner: Arc::new(Inner { target, link: Mutex::new(None), state }) }
+    }
+
+    /// The connection as it changes.
+    pub fn state(&self) -> watch::Receiver<AgentState> {
+        self.inner.state.subscribe()
+    }
+
+    /// Whether this is the agent that we start ourselves.
+    pub fn is_local(&self) -> bool {
+        matches!(self.inner.target, Target::Local(_))
+    }
+
+    /// The page of a session, once the agent has told its address; without any code or token.
+    pub fn url(&self, session: &str) -> Option<String> {
+        match &*self.inner.state.borrow() {
+            AgentState::Connected { http: Some(http), .. } => Some(session_url(http, session)),
+            _ => None,
+        }
+    }
+
+    /// Connects if needed, so that the agent's address is known.
+    pub async fn reach(&self) -> Result<(), AgentError> {
+        self.patiently(|| async { self.link().await.map(|_| ()) }).await
+    }
+
+    /// Starts the operation, or joins the one of the same id. Sources that the agent lacks are sent.
+    pub async fn start(&self, request: StartRequest, sources: &Sources) -> Result<StartResponse, AgentError> {
+        for _ in 0..UPLOAD_ROUNDS {
+            let answer = self
+                .call("start", |link| {
+                    let request = request.clone();
+                    async move { operations(link).start(request).await }
+                })
+                .await?;
+            if answer.missing.is_empty() {
+                return Ok(answer);
+            }
+            self.upload(&answer.missing, sources).await?;
+        }
+        Err(AgentError::Refused(Box::new(Status::internal(
+            "the agent keeps asking for sources that were sent; its memory for them may be full",
+        ))))
+    }
+
+    /// Asks a running session to stop; its frames say how it went.
+    pub async fn cancel(&self, session: &str) -> Result<wire::Session, AgentError> {
+        let answer = self
+            .call("cancel", |link| {
+                let request = wire::CancelRequest { session_id: session.to_owned() };
+                async move { operations(link).cancel(request).await }
+            })
+            .await?;
+        Ok(answer.session.unwrap_or_default())
+    }
+
+    /// One session.
+    pub async fn session(&self, session: &str) -> Result<wire::Session, AgentError> {
+        self.call("get", |link| {
+            let request = wire::GetRequest { session_id: session.to_owned() };
+            async move { sessions(link).get(request).await }
+        })
+        .await
+    }
+
+    /// Sessions, the last seen first.
+    pub async fn list(&self, request: wire::ListRequest) -> Result<Vec<wire::Session>, AgentError> {
+        let answer = self
+            .call("list", |link| {
+                let request = request.clone();
+                async move { sessions(link).list(request).await }
+            })
+            .await?;
+        Ok(answer.sessions)
+    }
+
+    /// The masked copy of a source, as it was when the session ran.
+    pub async fn source(&self, session: &str, path: &str) -> Result<wire::ReadSourceResponse, AgentError> {
+        self.call("read source", |link| {
+            let request = wire::ReadSourceRequest { session_id: session.to_owned(), path: path.to_owned() };
+            async move { sessions(link).read_source(request).await }
+        })
+        .await
+    }
+
+    /// A link into the browser that works once, for 60 s. Never store or show it.
+    pub async fn mint(&self, session: &str) -> Result<String, AgentError> {
+        let answer = self
+            .call("mint code", |link| {
+                let request = wire::MintCodeRequest { session_id: session.to_owned() };
+                async move { agents(link).mint_code(request).await }
+            })
+            .await?;
+        Ok(answer.url)
+    }
+
+    /// Follows a session from its first frame, or from `after`, over any number of connections.
+    pub fn follow(&self, session: &str, after: wire::Cursor) -> Follower {
+        Follower::new(self.clone(), session, after)
+    }
+
+    /// One unary call: repeated while the agent is away and our patience lasts, never longer than its deadline.
+    async fn call<T, F, Fut>(&self, name: &'static str, ask: F) -> Result<T, AgentError>
+    where
+        F: Fn(Link) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.patiently(|| async {
+            let link = self.link().await?;
+            let number = link.number;
+            match timeout(CALL_DEADLINE, ask(link)).await {
+                Ok(Ok(response)) => Ok(response.into_inner()),
+                Ok(Err(status)) => Err(self.refused(number, status).await),
+                Err(_) => Err(AgentError::Deadline { call: name, seconds: CALL_DEADLINE.as_secs() }),
+            }
+        })
+        .await
+    }
+
+    async fn patiently<T, F, Fut>(&self, attempt: F) -> Result<T, AgentError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, AgentError>>,
+    {
+        let end = Instant::now() + PATIENCE;
+        let mut backoff = Backoff::default();
+        loop {
+            match attempt().await {
+                Err(error) if error.may_pass() => {
+                    let delay = backoff.next();
+                    self.away(&error, delay);
+                    if Instant::now() + delay > end {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(delay).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The connection, made if there is none. Callers that come together share one attempt.
+    async fn link(&self) -> Result<Link, AgentError> {
+        let mut slot = self.inner.link.lock().await;
+        if let Some(link) = &*slot {
+            return Ok(link.clone());
+        }
+        let connected = connect::connect(&self.inner.target).await?;
+        let link = Link { channel: connected.channel, number: next_number() };
+        *slot = Some(link.clone());
+        self.inner
+            .state
+            .send_replace(AgentState::Connected { http: connected.http, notice: connected.notice });
+        Ok(link)
+    }
+
+    /// Turns a status into an error; one that means a broken connection drops it, so that the next call makes a new one.
+    async fn refused(&self, number: u64, status: Status) -> AgentError {
+        if !broken(&status) {
+            return AgentError::Refused(Box::new(status));
+        }
+        let mut slot = self.inner.link.lock().await;
+        if slot.as_ref().is_some_and(|link| link.number == number) {
+            *slot = None;
+        }
+        AgentError::Unreachable { address: self.inner.target.address(), why: reason(&status) }
+    }
+
+    fn away(&self, error: &AgentError, retry: Duration) {
+        let why = match error {
+            AgentError::Unreachable { why, .. } => why.clone(),
+            other => other.to_string(),
+        };
+        self.inner.state.send_replace(AgentState::Disconnected { why, retry });
+    }
+}
+
+impl Target {
+    /// For messages.
+    fn address(&self) -> String {
+        match self {
+            Self::Local(_) => "this machine".to_owned(),
+            Self::Remote(remote) => remote.address.clone(),
+        }
+    }
+}
+
+impl AgentError {
+    /// Whether trying again later can help without the user doing something.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether the agent says that it knows no such session.
+    pub fn is_unknown_session(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
+    }
+}
+
+/// The page of a session at the agent whose HTTP address is `http`.
+pub fn session_url(http: &str, session: &str) -> String {
+    format!("{}/s/{session}", http.trim_end_matches('/'))
+}
+
+type Authorized = InterceptedService<Channel, Bearer>;
+
+fn operations(link: Link) -> wire::operation_service_client::OperationServiceClient<Authorized> {
+    wire::operation_service_client::OperationServiceClient::new(link.channel)
+}
+
+fn sessions(link: Link) -> wire::session_service_client::SessionServiceClient<Authorized> {
+    // A frame may carry a whole published event; sources are read in one piece.
+    wire::session_service_client::SessionServiceClient::new(link.channel)
+        .max_decoding_message_size(64 * 1024 * 1024)
+}
+
+fn agents(link: Link) -> wire::agent_service_client::AgentServiceClient<Authorized> {
+    wire::agent_service_client::AgentServiceClient::new(link.channel)
+}
+
+/// Numbers tell a link that broke from its successor.
+fn next_number() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whether the status was made by a broken connection. A status that an agent sent has no source; one that the
+/// transport made has.
+fn broken(status: &Status) -> bool {
+    status.code() == Code::Unavailable || std::error::Error::source(status).is_some()
+}
+
+/// The innermost cause: tonic's own words ("transport error") say nothing.
+fn reason(status: &Status) -> String {
+    let mut cause: &dyn std::error::Error = status;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    if std::ptr::addr_eq(cause, status) { status.message().to_owned() } else { cause.to_string() }
+}
+
+fn refusal(status: &Status) -> String {
+    match status.code() {
+        Code::Unauthenticated => format!(
+            "the agent does not accept the token: {}; set KTL_REMOTE_TOKEN, or agent.tokenEnv or agent.tokenFile in .ktl.yaml",
+            status.message()
+        ),
+        Code::Unimplemented => {
+            "this agent does not speak ktl.control.v1, so nothing can be started on it from here; use a current ktl-agent"
+                .to_owned()
+        }
+        _ => status.message().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_url_has_one_slash_between() {
+        assert_eq!(session_url("http://127.0.0.1:1/", "a"), "http://127.0.0.1:1/s/a");
+        assert_eq!(session_url("http://127.0.0.1:1", "a"), "http://127.0.0.1:1/s/a");
+    }
+
+    #[test]
+    fn an_answer_of_the_agent_is_no_broken_connection() {
+        assert!(!broken(&Status::not_found("no session x")));
+        assert!(broken(&Status::unavailable("shutting down")));
+        assert!(broken(&Status::from_error(Box::new(std::io::Error::other("reset")))));
+    }
+
+    #[test]
+    fn the_reason_is_the_innermost_cause() {
+        let status = Status::from_error(Box::new(std::io::Error::other("connection reset")));
+        assert!(reason(&status).contains("connection reset"), "{}", reason(&status));
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_is_away_is_an_error_that_names_its_address() {
+        let agent = Agent::new(Target::Remote(Remote::plain("http://127.0.0.1:1")));
+        let error = agent.link().await.err().unwrap();
+        assert!(error.to_string().contains("http://127.0.0.1:1"), "{error}");
+        assert!(error.may_pass());
+    }
+}

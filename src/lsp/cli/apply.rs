@@ -1,0 +1,117 @@
+//! `ktl-lsp apply RELEASE`.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use clap::Args;
+use uuid::Uuid;
+
+use super::{
+    Common, Format, Outcome, excerpt,
+    follow::{Interrupts, Printer, follow},
+    output::complain,
+    words,
+};
+use crate::{
+    agent::{Claims, request},
+    releases::{Choice, Kubeconfigs, Plan, Release, choose, plan},
+    task,
+    workspace::Buffers,
+};
+
+/// Apply a release.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The release, as .ktl.yaml or Chart.yaml names it; not needed where there is only one.
+    release: Option<String>,
+    /// Use this id for the session. One that runs already is followed.
+    #[arg(long, value_name = "ID")]
+    session_id: Option<String>,
+    /// Label the session; repeatable.
+    #[arg(long = "tag", value_name = "K=V", value_parser = parse_tag)]
+    tags: Vec<(String, String)>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Apply {
+    pub(super) async fn run(self) -> Result<Outcome, String> {
+        let folder = self.common.folder()?;
+        let mut printer = Printer::new(self.common.format)?;
+        let mut interrupts = Interrupts::listen()?;
+        let release = self.choose(&folder, &mut printer)?;
+        let agent = self.common.agent(Some(&release.path))?;
+        let Some(plan) = planned(&release, agent.is_local(), folder, &mut printer).await else {
+            return Ok(Outcome::NotStarted);
+        };
+        let session = self.session_id.unwrap_or_else(|| Uuid::now_v7().to_string());
+        let claims = Claims { args: std::env::args().collect(), tags: HashMap::from_iter(self.tags) };
+        let request = request(&session, &plan, claims);
+        let started = tokio::select! {
+            started = agent.start(request, &plan.sources) => started.map_err(|error| words(&error))?,
+            () = interrupts.next() => {
+                // It may have arrived all the same.
+                let _ = agent.cancel(&session).await;
+                return Ok(Outcome::Cancelled);
+            }
+        };
+        if started.joined {
+            complain(format!("session {session} is known; following it"));
+        }
+        printer.header(&session, agent.url(&session).as_deref());
+        Ok(follow(&agent, &session, &mut printer, &mut interrupts, false).await)
+    }
+
+    fn choose(&self, folder: &std::path::Path, printer: &mut Printer) -> Result<Release, String> {
+        match choose(&[folder.to_owned()], self.release.as_deref(), &Buffers::default()) {
+            Choice::One(release) => Ok(*release),
+            Choice::Nothing(why) => Err(why),
+            Choice::Several(releases) => {
+                if self.common.format == Format::Json {
+                    let choices: Vec<_> = releases.iter().map(Release::choice).collect();
+                    printer.line(&serde_json::json!({ "sessionId": null, "choices": choices }).to_string());
+                }
+                let names: Vec<&str> = releases.iter().map(|release| release.name.as_str()).collect();
+                Err(format!("several releases could be meant; name one of {}", names.join(", ")))
+            }
+        }
+    }
+}
+
+/// Collects what the apply needs, and prints what is missing.
+async fn planned(release: &Release, is_local: bool, folder: PathBuf, printer: &mut Printer) -> Option<Plan> {
+    let (work, root) = (release.clone(), folder.clone());
+    let planned = task::blocking("plan", move || {
+        let kubeconfigs = is_local.then(Kubeconfigs::of_environment);
+        plan(&work, kubeconfigs.as_ref(), &[root], &Buffers::default())
+    })
+    .await?;
+    match planned {
+        Ok(plan) => Some(plan),
+        Err(findings) => {
+            for finding in &findings {
+                printer.finding(&excerpt::to_wire(finding, &folder));
+            }
+            complain(format!("{} was not started", release.name));
+            None
+        }
+    }
+}
+
+fn parse_tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected key=value".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_a_key_and_a_value() {
+        assert_eq!(parse_tag("team=shop=a"), Ok(("team".to_owned(), "shop=a".to_owned())));
+        assert!(parse_tag("team").is_err());
+        assert!(parse_tag("=x").is_err());
+    }
+}

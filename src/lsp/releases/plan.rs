@@ -1,0 +1,379 @@
+//! From a release to everything that an apply needs: chart, values, cluster, sources.
+
+use std::path::{Path, PathBuf};
+
+use ktl_chart::{
+    config::{ApplyOptions, SetKind, SetValue},
+    finding::Finding,
+    text::Spanned,
+};
+
+use super::{
+    Cluster, Definition, Kubeconfigs, Release, Sources, cluster,
+    collect::{Collection, relative},
+};
+use crate::{settings::resolve_path, workspace::Buffers};
+
+/// An apply, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The release.
+    pub release: String,
+    /// Where it goes.
+    pub cluster: Cluster,
+    /// A path inside the sources, or a reference.
+    pub chart: String,
+    /// For charts from a repository.
+    pub chart_version: String,
+    /// Paths inside the sources, low to high.
+    pub values: Vec<String>,
+    /// Single values over them.
+    pub set: Vec<SetFlag>,
+    /// How to apply.
+    pub options: ApplyOptions,
+    /// The file that describes the release, inside the sources; empty for a bare chart.
+    pub config_path: String,
+    /// The files.
+    pub sources: Sources,
+}
+
+/// One of helm's `--set…` flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetFlag {
+    /// Which.
+    pub kind: SetKind,
+    /// Its argument, with file paths inside the sources.
+    pub expression: String,
+}
+
+/// What the chart turned out to be.
+enum Chart {
+    Folder(PathBuf),
+    Archive(PathBuf),
+    Reference(String),
+}
+
+/// Collects what an apply of `release` needs. Every problem is told, not only the first. `kubeconfigs` is `None` for
+/// a remote agent, which knows clusters by name.
+pub fn plan(
+    release: &Release,
+    kubeconfigs: Option<&Kubeconfigs>,
+    folders: &[PathBuf],
+    buffers: &Buffers,
+) -> Result<Plan, Vec<Finding>> {
+    let mut problems = release.stops.clone();
+    let mut collection = Collection::default();
+    let cluster = match kubeconfigs {
+        None => Some(cluster::named(release)),
+        Some(environment) => {
+            cluster::from_kubeconfig(release, environment).map_err(|finding| problems.push(*finding)).ok()
+        }
+    };
+    if let Err(problem) = collection.add(&release.path, buffers) {
+        problems.push(release.error(release.place, "sources", problem));
+    }
+    let mut parts = Parts { release, buffers, collection, problems };
+    let chart = parts.chart();
+    let values = parts.values();
+    let set = parts.set();
+    let Parts { collection, mut problems, .. } = parts;
+    let (Some(cluster), Some(chart), true) = (cluster, chart, problems.is_empty()) else {
+        return Err(problems);
+    };
+    let assembled = assemble(release, cluster, &chart, &values, set, collection, folders);
+    assembled.map_err(|problem| {
+        problems.push(release.error(release.place, "sources", problem));
+        problems
+    })
+}
+
+fn assemble(
+    release: &Release,
+    cluster: Cluster,
+    chart: &Chart,
+    values: &[PathBuf],
+    set: Vec<Flag>,
+    collection: Collection,
+    folders: &[PathBuf],
+) -> Result<Plan, String> {
+    let sources = collection.rooted(folders)?;
+    let inside = |path: &Path| relative(&sources.root, path);
+    let chart = match chart {
+        Chart::Folder(path) | Chart::Archive(path) => inside(path)?,
+        Chart::Reference(reference) => reference.clone(),
+    };
+    let entry = release.entry();
+    Ok(Plan {
+        release: release.name.clone(),
+        cluster,
+        // A chart at the root itself has the empty path, which would read as "no chart".
+        chart: if chart.is_empty() { ".".to_owned() } else { chart },
+        chart_version: entry
+            .and_then(|entry| entry.chart_version.as_ref())
+            .map(|version| version.value.clone())
+            .unwrap_or_default(),
+        values: values.iter().map(|path| inside(path)).collect::<Result<_, _>>()?,
+        set: set.into_iter().map(|flag| flag.inside(&sources.root)).collect::<Result<_, _>>()?,
+        options: entry.map(|entry| entry.apply.clone()).unwrap_or_default(),
+        config_path: if entry.is_some() { inside(&release.path)? } else { String::new() },
+        sources,
+    })
+}
+
+/// What is read out of a release, and what is wrong with it.
+struct Parts<'a> {
+    release: &'a Release,
+    buffers: &'a Buffers,
+    collection: Collection,
+    problems: Vec<Finding>,
+}
+
+impl Parts<'_> {
+    fn chart(&mut self) -> Option<Chart> {
+        let release = self.release;
+        let Some(entry) = release.entry() else {
+            let folder = release.folder().to_owned();
+            self.add_chart(&folder, None)?;
+            return Some(Chart::Folder(folder));
+        };
+        let Some(item) = &entry.chart else {
+            let message =
+                format!("release {} has no chart; add chart: with a folder, a .tgz or oci://…", release.name);
+            self.problems.push(release.error(entry.name.span, "chart-missing", message));
+            return None;
+        };
+        let text = item.value.as_str();
+        if text.starts_with("oci://") || text.starts_with("https://") || text.starts_with("http://") {
+            return Some(Chart::Reference(text.to_owned()));
+        }
+        let path = super::collect::clean(&resolve_path(release.folder(), text));
+        if path.is_dir() || self.buffers.has(&path.join("Chart.yaml")) {
+            self.add_chart(&path, Some(item))?;
+            return Some(Chart::Folder(path));
+        }
+        if path.is_file() {
+            self.add_file(&path, item, "chart-missing")?;
+            return Some(Chart::Archive(path));
+        }
+        if is_repository_chart(text) && entry.chart_version.is_some() {
+            return Some(Chart::Reference(text.to_owned()));
+        }
+        self.problems.push(release.error_at(item, "chart-missing", missing_chart(text, &path)));
+        None
+    }
+
+    fn add_chart(&mut self, folder: &Path, item: Option<&Spanned<String>>) -> Option<()> {
+        let span = item.map_or(self.release.place, |item| item.span);
+        let added = if self.buffers.has(&folder.join("Chart.yaml")) {
+            self.collection.add_folder(folder, self.buffers)
+        } else {
+            Err(format!("{} is no chart: it has no Chart.yaml", folder.display()))
+        };
+        added.map_err(|problem| self.problems.push(self.release.error(span, "chart-missing", problem))).ok()
+    }
+
+    fn values(&mut self) -> Vec<PathBuf> {
+        let items: Vec<Spanned<String>> = match &self.release.definition {
+            Definition::Entry(entry) => entry.values.clone(),
+            Definition::Bare { layers, .. } => {
+                layers.iter().map(|layer| Spanned::new(layer.clone(), self.release.place)).collect()
+            }
+        };
+        items.iter().filter_map(|item| self.file(item, &item.value, "values-missing")).collect()
+    }
+
+    fn set(&mut self) -> Vec<Flag> {
+        let Some(entry) = self.release.entry() else { return Vec::new() };
+        entry
+            .set
+            .iter()
+            .map(|value| match value.kind {
+                SetKind::File => Flag::Files(self.set_files(value)),
+                kind => Flag::Plain(SetFlag { kind, expression: value.expression.clone() }),
+            })
+            .collect()
+    }
+
+    /// `a=one.txt,b=two.txt`: each file becomes a source.
+    fn set_files(&mut self, value: &SetValue) -> Vec<(String, PathBuf)> {
+        let mut files = Vec::new();
+        for part in value.expression.split(',') {
+            let item = Spanned::new(part.to_owned(), value.span);
+            match part.split_once('=') {
+                Some((key, file)) => {
+                    files.extend(
+                        self.file(&item, file, "set-file-missing").map(|path| (key.to_owned(), path)),
+                    );
+                }
+                None => {
+                    let message = format!("{part:?} names no file; write it as key=path");
+                    self.problems.push(self.release.error_at(&item, "set-file-missing", message));
+                }
+            }
+        }
+        files
+    }
+
+    /// A file that `item` names by `text`.
+    fn file(&mut self, item: &Spanned<String>, text: &str, code: &'static str) -> Option<PathBuf> {
+        if text.contains("://") {
+            let message = format!("{text} is a URL; download the file and name it by its path");
+            self.problems.push(self.release.error_at(item, code, message));
+            return None;
+        }
+        let path = super::collect::clean(&resolve_path(self.release.folder(), text));
+        if !self.buffers.has(&path) {
+            let message = if path.is_dir() {
+                format!("{text} is a folder; name a file in it")
+            } else {
+                format!("there is no file {text}: looked for {}", path.display())
+            };
+            self.problems.push(self.release.error_at(item, code, message));
+            return None;
+        }
+        self.add_file(&path, item, code)?;
+        Some(path)
+    }
+
+    fn add_file(&mut self, path: &Path, item: &Spanned<String>, code: &'static str) -> Option<()> {
+        let added = self.collection.add(path, self.buffers);
+        added.map_err(|problem| self.problems.push(self.release.error_at(item, code, problem))).ok()
+    }
+}
+
+/// A flag before the root of the sources is known.
+enum Flag {
+    Plain(SetFlag),
+    Files(Vec<(String, PathBuf)>),
+}
+
+impl Flag {
+    fn inside(self, root: &Path) -> Result<SetFlag, String> {
+        match self {
+            Self::Plain(flag) => Ok(flag),
+            Self::Files(files) => {
+                let parts: Result<Vec<String>, String> =
+                    files.iter().map(|(key, path)| Ok(format!("{key}={}", relative(root, path)?))).collect();
+                Ok(SetFlag { kind: SetKind::File, expression: parts?.join(",") })
+            }
+        }
+    }
+}
+
+/// `repo/name`, and nothing that looks like a path.
+fn is_repository_chart(text: &str) -> bool {
+    let is_word = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.starts_with('~');
+    text.split_once('/')
+        .is_some_and(|(repository, name)| is_word(repository) && is_word(name) && !name.contains('/'))
+}
+
+fn missing_chart(text: &str, path: &Path) -> String {
+    let hint = if is_repository_chart(text) {
+        "; a chart of a repository needs chartVersion beside it"
+    } else {
+        "; the path counts from this file"
+    };
+    format!("there is no chart {text}: looked for {}{hint}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, fs};
+
+    use super::*;
+    use crate::releases::in_config;
+
+    const CONFIG: &str = "releases:\n  - name: web\n    chart: ./charts/web\n    values: [values/dev.yaml]\n    set: [image.tag=1]\n    setFile: [motd=motd.txt]\n";
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    fn planned(folder: &Path, config: &str, buffers: &Buffers) -> Result<Plan, Vec<(String, String)>> {
+        fs::write(folder.join(".ktl.yaml"), config).unwrap();
+        let release = in_config(&folder.join(".ktl.yaml"), config).remove(0);
+        plan(&release, None, &[folder.to_owned()], buffers).map_err(|findings| {
+            findings
+                .into_iter()
+                .map(|finding| (finding.place.unwrap().span.of(config).to_owned(), finding.message))
+                .collect()
+        })
+    }
+
+    #[test]
+    fn a_plan_holds_every_file_by_its_path_in_the_workspace() {
+        let folder = folder(&[
+            ("charts/web/Chart.yaml", "name: web"),
+            ("values/dev.yaml", "a: 1"),
+            ("motd.txt", "hi"),
+        ]);
+        let plan = planned(folder.path(), CONFIG, &Buffers::default()).unwrap();
+        assert_eq!((plan.chart.as_str(), plan.config_path.as_str()), ("charts/web", ".ktl.yaml"));
+        assert_eq!(plan.values, ["values/dev.yaml"]);
+        assert_eq!(plan.set[1], SetFlag { kind: SetKind::File, expression: "motd=motd.txt".to_owned() });
+        let paths: Vec<_> = plan.sources.files.keys().map(String::as_str).collect();
+        assert_eq!(paths, [".ktl.yaml", "charts/web/Chart.yaml", "motd.txt", "values/dev.yaml"]);
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_told_on_the_item_that_names_it() {
+        let folder = folder(&[]);
+        let problems = planned(folder.path(), CONFIG, &Buffers::default()).unwrap_err();
+        let places: Vec<_> = problems.iter().map(|(place, _)| place.as_str()).collect();
+        assert_eq!(places, ["./charts/web", "values/dev.yaml", "motd=motd.txt"], "{problems:?}");
+    }
+
+    #[test]
+    fn a_folder_without_a_chart_in_it_is_told_on_the_chart() {
+        let folder = folder(&[("charts/web/readme.md", "")]);
+        let problems = planned(
+            folder.path(),
+            "releases:\n  - name: web\n    chart: ./charts/web\n",
+            &Buffers::default(),
+        );
+        let (place, message) = problems.unwrap_err().remove(0);
+        assert_eq!(place, "./charts/web");
+        assert!(message.contains("no Chart.yaml"), "{message}");
+    }
+
+    #[test]
+    fn a_values_file_that_was_never_saved_is_sent() {
+        let folder = folder(&[("charts/web/Chart.yaml", "name: web"), ("motd.txt", "hi")]);
+        let path = folder.path().join("values/dev.yaml");
+        let buffers = Buffers::new(HashMap::from([(path, "unsaved: true".into())]));
+        let plan = planned(folder.path(), CONFIG, &buffers).unwrap();
+        assert_eq!(plan.sources.files["values/dev.yaml"].bytes, b"unsaved: true");
+    }
+
+    #[test]
+    fn charts_of_a_registry_or_repository_are_left_to_the_agent() {
+        let folder = folder(&[]);
+        for (chart, version) in
+            [("oci://registry.example/web", ""), ("repo/web", "    chartVersion: 1.2.3\n")]
+        {
+            let config = format!("releases:\n  - name: web\n    chart: {chart}\n{version}");
+            assert_eq!(planned(folder.path(), &config, &Buffers::default()).unwrap().chart, chart);
+        }
+        let config = "releases:\n  - name: web\n    chart: repo/web\n";
+        let (_, message) = planned(folder.path(), config, &Buffers::default()).unwrap_err().remove(0);
+        assert!(message.contains("chartVersion"), "{message}");
+    }
+
+    #[test]
+    fn a_bare_chart_at_the_root_has_a_path() {
+        let folder = folder(&[("Chart.yaml", "name: web\nversion: 1.0.0\n"), ("values-dev.yaml", "")]);
+        let mut release =
+            crate::releases::bare(&folder.path().join("Chart.yaml"), &Buffers::default()).unwrap();
+        release.definition =
+            Definition::Bare { offered: Vec::new(), layers: vec!["values-dev.yaml".to_owned()] };
+        let plan = plan(&release, None, &[folder.path().to_owned()], &Buffers::default()).unwrap();
+        assert_eq!((plan.chart.as_str(), plan.config_path.as_str()), (".", ""));
+        assert_eq!(plan.values, ["values-dev.yaml"]);
+    }
+}

@@ -1,0 +1,146 @@
+//! Runs in words: for progress, lenses, verdicts and terminals.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ktl_proto::control::v1::{PhaseName, Status};
+
+use super::{Run, State};
+
+impl Run {
+    /// What it is doing, in a few words.
+    pub(crate) fn doing(&self) -> String {
+        if let Some(ahead) = &self.ahead {
+            return format!("waiting for session {ahead}");
+        }
+        let phase = match (&self.state, self.phase()) {
+            (State::Starting, _) => "starting",
+            (_, Some(phase)) => phase_word(phase),
+            (_, None) => "running",
+        };
+        let mut words = vec![phase.to_owned()];
+        let (ready, all) = self.readiness();
+        if all > 0 {
+            words.push(format!("{ready} of {all} objects ready"));
+        }
+        words.extend(self.trouble());
+        words.join(" · ")
+    }
+
+    /// How it went, for a person who reads one line of it.
+    pub(crate) fn verdict(&self) -> String {
+        let place = format!("{} in {}/{}", self.release, self.cluster, self.namespace);
+        match &self.state {
+            State::Starting | State::Running => format!("{place}: {}", self.doing()),
+            State::NotStarted(why) => format!("{} was not started: {why}", self.release),
+            State::Ended { status, message, left_behind, .. } => {
+                let mut verdict = format!("{place} {}", status_word(*status));
+                let (ready, all) = self.readiness();
+                if *status == Status::Done {
+                    if all > 0 {
+                        verdict += &format!(": {ready} of {all} objects ready");
+                    }
+                    return verdict;
+                }
+                let why = if message.is_empty() { self.first_finding() } else { Some(message.clone()) };
+                if let Some(why) = why {
+                    verdict += &format!(": {}", first_line(&why));
+                }
+                if let Some(left) = left_behind.as_ref().filter(|left| !left.release_status.is_empty()) {
+                    verdict += &format!(" (release is {}, revision {})", left.release_status, left.revision);
+                }
+                verdict
+            }
+        }
+    }
+
+    fn first_finding(&self) -> Option<String> {
+        self.findings.first().map(|finding| finding.message.clone())
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// A phase as a word in a sentence.
+pub(crate) fn phase_word(phase: PhaseName) -> &'static str {
+    match phase {
+        PhaseName::Unspecified => "working",
+        PhaseName::Sources => "sources",
+        PhaseName::Render => "render",
+        PhaseName::Upgrade => "upgrade",
+        PhaseName::Rollout => "rollout",
+    }
+}
+
+/// A status as a word in a sentence.
+pub(crate) fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Unspecified => "unknown",
+        Status::Running => "running",
+        Status::Done => "done",
+        Status::Error => "failed",
+        Status::Cancelled => "cancelled",
+        Status::Lost => "lost",
+    }
+}
+
+/// How long ago something was: `just now`, `2 min ago`, `3 h ago`, `5 d ago`.
+pub(crate) fn ago(unix_nano: i64, now: SystemTime) -> String {
+    let at = UNIX_EPOCH + Duration::from_nanos(u64::try_from(unix_nano).unwrap_or(0));
+    let seconds = now.duration_since(at).unwrap_or_default().as_secs();
+    match seconds {
+        0..60 => "just now".to_owned(),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ktl_proto::control::v1::{Ended, LeftBehind, Started, fact::Body};
+
+    use super::*;
+    use crate::runs::tests::frame;
+
+    fn ended(status: Status, message: &str) -> Run {
+        let mut run = Run::new("s", "web");
+        let started = Started {
+            release: "web".into(),
+            cluster: "dev".into(),
+            namespace: "shop".into(),
+            ..Started::default()
+        };
+        run.apply(&frame(1, Body::Started(started)));
+        let left = LeftBehind { release_status: "failed".into(), revision: 3, not_ready: Vec::new() };
+        run.apply(&frame(
+            2,
+            Body::Ended(Ended {
+                status: status.into(),
+                message: message.into(),
+                left_behind: Some(left),
+                ..Ended::default()
+            }),
+        ));
+        run
+    }
+
+    #[test]
+    fn a_verdict_says_where_and_why_and_what_is_left() {
+        assert_eq!(
+            ended(Status::Error, "helm said no\nand more").verdict(),
+            "web in dev/shop failed: helm said no (release is failed, revision 3)"
+        );
+        assert_eq!(ended(Status::Done, "").verdict(), "web in dev/shop done");
+    }
+
+    #[test]
+    fn times_are_rounded_down_to_one_unit() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let at = |seconds: i64| (1_000_000 - seconds) * 1_000_000_000;
+        let words: Vec<_> = [5, 60, 179, 3_600, 200_000].map(|seconds| ago(at(seconds), now)).into();
+        assert_eq!(words, ["just now", "1 min ago", "2 min ago", "1 h ago", "2 d ago"]);
+        assert_eq!(ago(at(-100), now), "just now");
+    }
+}

@@ -1,0 +1,86 @@
+//! All six places together: which agent a piece of work goes to.
+
+use std::path::{Path, PathBuf};
+
+use ktl_chart::config;
+use serde_json::Value;
+
+use super::{Layer, Mistake, from_config, from_editor, from_environment, from_user_file};
+use crate::{
+    agent::{Target, local::LocalAgent},
+    workspace::{self, Buffers},
+};
+
+/// Who asks for an agent, and with which words of its own.
+#[derive(Debug, Clone, Default)]
+pub struct Asking {
+    /// The folders of the workspace.
+    pub folders: Vec<PathBuf>,
+    /// What the editor's settings say.
+    pub editor: Value,
+    /// `--agent`.
+    pub argument: Option<String>,
+}
+
+impl Asking {
+    /// The agent for work on what `file` describes, or for the workspace as a whole. Reads files.
+    pub fn target(&self, file: Option<&Path>, buffers: &Buffers) -> Result<Target, Vec<Mistake>> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let (environment, mut mistakes) = from_environment(&variable);
+        let folder = self.folders.first().map_or(Path::new("/"), PathBuf::as_path);
+        let (editor, wrong) = from_editor(&self.editor, folder);
+        mistakes.extend(wrong);
+        let resolved = from_user_file()
+            .under(self.from_workspace(file, buffers))
+            .under(environment)
+            .under(editor)
+            .under(Layer::from_argument(self.argument.as_deref()))
+            .resolve(&variable);
+        match resolved {
+            Ok(remote) if mistakes.is_empty() => {
+                Ok(remote.map_or_else(|| Target::Local(LocalAgent::of_user()), Target::Remote))
+            }
+            Ok(_) => Err(mistakes),
+            Err(wrong) => Err(mistakes.into_iter().chain(wrong).collect()),
+        }
+    }
+
+    /// The first `agent` block of: the file itself, then the workspace folders.
+    fn from_workspace(&self, file: Option<&Path>, buffers: &Buffers) -> Layer {
+        let own = file.filter(|path| workspace::is_config(path)).map(Path::to_owned);
+        let roots = self.folders.iter().flat_map(|folder| workspace::configs_in(folder, buffers));
+        own.into_iter()
+            .chain(roots)
+            .find_map(|path| {
+                let text = buffers.text(&path).ok()?;
+                let agent = config::parse(&path.display().to_string(), &text).config.agent?;
+                Some(from_config(&path, &agent))
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// Mistakes as one message.
+pub fn told(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(|mistake| mistake.message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_argument_wins_over_the_file_and_the_file_counts_without_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "agent:\n  address: http://127.0.0.1:1\n";
+        std::fs::write(folder.path().join(".ktl.yaml"), text).unwrap();
+        let mut asking = Asking { folders: vec![folder.path().to_owned()], ..Asking::default() };
+        let address = |asking: &Asking| match asking.target(None, &Buffers::default()).unwrap() {
+            Target::Remote(remote) => remote.address,
+            Target::Local(_) => "local".to_owned(),
+        };
+        assert_eq!(address(&asking), "http://127.0.0.1:1");
+        asking.argument = Some("http://127.0.0.1:2".to_owned());
+        assert_eq!(address(&asking), "http://127.0.0.1:2");
+    }
+}

@@ -1,0 +1,209 @@
+//! The folders that the editor has open: what in them can be deployed, and their texts as the user sees them.
+//!
+//! Reads the disk, so it runs on a thread for blocking work. Knows nothing of releases, agents or LSP.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ropey::Rope;
+
+/// Folders that hold other people's files or build output.
+const SKIPPED: [&str; 6] = ["node_modules", "target", "vendor", "dist", "bin", "__pycache__"];
+/// Nobody keeps a `.ktl.yaml` deeper than this.
+const MAX_DEPTH: usize = 8;
+/// A folder with more entries is not searched to its end; the user is told to name the release's folder.
+const MAX_ENTRIES: usize = 50_000;
+/// The files that describe releases.
+pub const CONFIG_NAMES: [&str; 3] = [".ktl.yaml", "stack.yaml", "release.yaml"];
+
+/// The open documents by path. What the user sees wins over what the disk holds.
+#[derive(Debug, Clone, Default)]
+pub struct Buffers {
+    texts: Arc<HashMap<PathBuf, Rope>>,
+}
+
+impl Buffers {
+    /// The documents as they are now.
+    pub fn new(texts: HashMap<PathBuf, Rope>) -> Self {
+        Self { texts: Arc::new(texts) }
+    }
+
+    /// The document, if it is open.
+    pub fn open(&self, path: &Path) -> Option<&Rope> {
+        self.texts.get(path)
+    }
+
+    /// The file as the user sees it.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match self.open(path) {
+            Some(text) => Ok(text.to_string().into_bytes()),
+            None => fs::read(path),
+        }
+    }
+
+    /// The file as the user sees it, for files that are texts. What is no UTF-8 is replaced.
+    pub fn text(&self, path: &Path) -> io::Result<String> {
+        match self.open(path) {
+            Some(text) => Ok(text.to_string()),
+            None => fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    /// Whether the user sees a file there.
+    pub fn has(&self, path: &Path) -> bool {
+        self.open(path).is_some() || path.is_file()
+    }
+
+    /// The open documents below `folder`.
+    pub fn below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a Path> {
+        self.texts.keys().map(PathBuf::as_path).filter(move |path| path.starts_with(folder))
+    }
+}
+
+/// What a search found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Files that describe releases, in the order of their paths.
+    pub configs: Vec<PathBuf>,
+    /// Folders with a `Chart.yaml` that no such file stands above, in the order of their paths.
+    pub charts: Vec<PathBuf>,
+    /// Whether the search stopped at a limit.
+    pub cut: bool,
+}
+
+/// Searches the folders. Documents that were never saved are found as well.
+pub fn search(folders: &[PathBuf], buffers: &Buffers) -> Found {
+    let mut found = Found::default();
+    let mut entries = 0;
+    for folder in folders {
+        visit(folder, 0, &mut entries, &mut found);
+        for path in buffers.below(folder) {
+            note(path, &mut found);
+        }
+    }
+    for list in [&mut found.configs, &mut found.charts] {
+        list.sort();
+        list.dedup();
+    }
+    let Found { configs, charts, .. } = &mut found;
+    charts.retain(|chart| !is_governed(chart, configs) && !is_subchart(chart));
+    found
+}
+
+/// The files that describe releases directly in `folder`.
+pub fn configs_in(folder: &Path, buffers: &Buffers) -> Vec<PathBuf> {
+    CONFIG_NAMES.iter().map(|name| folder.join(name)).filter(|path| buffers.has(path)).collect()
+}
+
+/// Whether a file of this name describes releases.
+pub fn is_config(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| CONFIG_NAMES.iter().any(|known| name == *known))
+}
+
+fn visit(folder: &Path, depth: usize, entries: &mut usize, found: &mut Found) {
+    let Ok(listing) = fs::read_dir(folder) else { return };
+    for entry in listing.flatten() {
+        *entries += 1;
+        if *entries > MAX_ENTRIES {
+            found.cut = true;
+            return;
+        }
+        let path = entry.path();
+        // Links to folders are not followed: they may lead in circles, and what they lead to is found at its own place.
+        let Ok(kind) = entry.file_type() else { continue };
+        if !kind.is_dir() {
+            note(&path, found);
+        } else if depth < MAX_DEPTH && !is_skipped(&path) {
+            visit(&path, depth + 1, entries, found);
+        }
+    }
+}
+
+fn note(path: &Path, found: &mut Found) {
+    if is_config(path) {
+        found.configs.push(path.to_owned());
+    } else if path.file_name().is_some_and(|name| name == "Chart.yaml") {
+        found.charts.extend(path.parent().map(Path::to_owned));
+    }
+}
+
+fn is_skipped(folder: &Path) -> bool {
+    let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { return true };
+    name.starts_with('.') || SKIPPED.contains(&name)
+}
+
+/// A chart is a release of its own only where no file above it describes releases.
+fn is_governed(chart: &Path, configs: &[PathBuf]) -> bool {
+    configs.iter().any(|config| config.parent().is_some_and(|folder| chart.starts_with(folder)))
+}
+
+/// Charts below `charts/` of another chart are installed by that one.
+fn is_subchart(chart: &Path) -> bool {
+    let Some(parent) = chart.parent() else { return false };
+    parent.file_name().is_some_and(|name| name == "charts")
+        && parent.parent().is_some_and(|outer| outer.join("Chart.yaml").is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        folder
+    }
+
+    fn names(folder: &Path, paths: &[PathBuf]) -> Vec<String> {
+        paths.iter().map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect()
+    }
+
+    #[test]
+    fn finds_configs_and_bare_charts_and_skips_what_is_not_ours() {
+        let folder = folder(&[
+            "shop/.ktl.yaml",
+            "shop/charts/web/Chart.yaml",
+            "bare/Chart.yaml",
+            "bare/charts/db/Chart.yaml",
+            "node_modules/x/Chart.yaml",
+            ".git/.ktl.yaml",
+            "stack.txt",
+        ]);
+        let found = search(&[folder.path().to_owned()], &Buffers::default());
+        assert_eq!(names(folder.path(), &found.configs), ["shop/.ktl.yaml"]);
+        assert_eq!(names(folder.path(), &found.charts), ["bare"]);
+        assert!(!found.cut);
+    }
+
+    #[test]
+    fn a_document_that_was_never_saved_counts() {
+        let folder = folder(&[]);
+        let path = folder.path().join(".ktl.yaml");
+        let buffers = Buffers::new(HashMap::from([(path.clone(), "releases: []".into())]));
+        assert_eq!(search(&[folder.path().to_owned()], &buffers).configs, [path.clone()]);
+        assert_eq!(configs_in(folder.path(), &buffers), [path.clone()]);
+        assert_eq!(buffers.text(&path).unwrap(), "releases: []");
+    }
+
+    #[test]
+    fn an_open_document_wins_over_the_disk() {
+        let folder = folder(&["values.yaml"]);
+        let path = folder.path().join("values.yaml");
+        let buffers = Buffers::new(HashMap::from([(path.clone(), "a: 1".into())]));
+        assert_eq!(buffers.read(&path).unwrap(), b"a: 1");
+        assert_eq!(Buffers::default().read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_has_nothing() {
+        assert_eq!(search(&["/nonexistent".into()], &Buffers::default()), Found::default());
+    }
+}
