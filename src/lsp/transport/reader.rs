@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Id, Response};
 
 use super::codec::{FrameReader, Skipped, header_inside};
-use super::message::Incoming;
+use super::message::{Incoming, Malformed};
 use super::outbox::{Outbox, Outgoing};
 use super::{Event, Loss, last_resort};
 
@@ -80,9 +80,10 @@ impl<R: Read, A: Answers> Reader<R, A> {
             Ok(message) => message,
             Err(malformed) => {
                 tracing::warn!(%malformed, "message refused");
+                let framed_wrong = matches!(malformed, Malformed::Json(_));
                 self.outbox.push(Outgoing::Response(malformed.into_response()));
-                if let Some(at) = header_inside(&body) {
-                    self.frames.unread(&body[at..]);
+                if framed_wrong {
+                    self.resume(&body);
                 }
                 return Ok(());
             }
@@ -90,6 +91,14 @@ impl<R: Read, A: Answers> Reader<R, A> {
         // A body can be 128 MiB; the message owns its text by now.
         drop(body);
         self.events.blocking_send(Event::Message(message)).map_err(drop)
+    }
+
+    /// What is no JSON may have been announced with a wrong length, too long or too short.
+    fn resume(&mut self, body: &[u8]) {
+        self.frames.distrust();
+        if let Some(at) = header_inside(body) {
+            self.frames.unread(&body[at..]);
+        }
     }
 
     fn refuse(&self, skipped: &Skipped) {
