@@ -16,16 +16,16 @@ mod processes;
 mod simulated;
 mod state;
 mod teardown;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 pub(crate) use self::init::run as run_init;
-pub(crate) use self::state::NodeKind;
-use self::state::State;
+pub(crate) use self::state::{NodeKind, State};
 use crate::cache::Cache;
 use crate::process::{Program, tail_of};
 use crate::say;
@@ -114,6 +114,28 @@ impl Cluster {
         self.dir.join("kubeconfig")
     }
 
+    /// Kills programs of the cluster, as a machine short of memory would. For tests of `down`.
+    pub(crate) fn kill(&self, programs: &[&str]) -> Result<()> {
+        for process in processes::marked(&self.dir)? {
+            if programs.iter().any(|program| process.is_called(program)) {
+                process.kill();
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills the first process of the cluster. For tests of `down`.
+    pub(crate) fn kill_first(&self) -> Result<()> {
+        let init = State::read(&self.dir)?.and_then(|state| state.init);
+        init.with_context(|| format!("cluster {} has no first process", self.name))?.kill();
+        Ok(())
+    }
+
+    /// What is left of it on the machine, in words; nothing after `down`. `state` tells where its pods were.
+    pub(crate) fn traces(&self, state: &State) -> Result<Vec<String>> {
+        traces::find(&self.dir, &state.place.pod_subnet())
+    }
+
     fn running(&self) -> Result<Option<State>> {
         let state = State::read(&self.dir)?;
         Ok(state.filter(|state| state.init.as_ref().is_some_and(processes::Identity::runs)))
@@ -148,7 +170,8 @@ impl Cluster {
         Ok(state)
     }
 
-    fn kubectl(&self, assets: &Path) -> Program {
+    /// kubectl as administrator of the cluster.
+    pub(crate) fn kubectl(&self, assets: &Path) -> Program {
         Program::new(assets.join("kubectl")).arg("--kubeconfig").arg(self.kubeconfig())
     }
 

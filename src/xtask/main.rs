@@ -2,10 +2,12 @@
 
 mod cache;
 mod cluster;
+mod gate;
 mod hex;
 mod process;
 mod say;
 mod tools;
+mod workspace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +32,15 @@ enum Task {
     /// A real Kubernetes on this machine.
     #[command(subcommand)]
     Cluster(ClusterTask),
+    /// Everything that must hold before a change goes in; ends with a line `N passed, N failed, N skipped`.
+    Test {
+        /// Runs only this part; repeatable.
+        #[arg(long, value_name = "PART")]
+        only: Vec<String>,
+        /// Prints the parts and runs none.
+        #[arg(long)]
+        list: bool,
+    },
     /// Installs what tests and the demo need and prints the variables that lead there, for a shell.
     Tools {
         /// Which ones; all when none is named.
@@ -60,6 +71,11 @@ struct Named {
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Cluster(task) => cluster(task),
+        Task::Test { list: true, .. } => {
+            gate::list();
+            Ok(())
+        }
+        Task::Test { only, .. } => gate::run(&only),
         Task::Tools { names } => tools(&names),
     };
     match done {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::cache::Cache;
 use crate::hex::hex;
 use crate::process::{self, Program};
-use crate::say;
+use crate::{say, workspace};
 
 /// The links to the one binary; its name chooses the program.
 const PROGRAMS: [&str; 6] =
@@ -30,8 +30,7 @@ pub(super) fn find(cache: &Cache) -> Result<PathBuf> {
         let shown = folder.display();
         say::line(&format!("KUBEBUILDER_ASSETS={shown} lacks {}: using our own build", lacking.join(", ")));
     }
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cluster").canonicalize();
-    let source = source.context("fixtures/cluster is missing: xtask runs from a checkout of the project")?;
+    let source = workspace::root()?.join("fixtures/cluster");
     let entry =
         cache.entry(&format!("control-plane-{}", key(&source)?), |folder| build(cache, &source, folder))?;
     // A name without the key, for people and for editors' settings.

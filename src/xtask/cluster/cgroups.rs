@@ -49,6 +49,12 @@ pub(super) fn remove(dir: &Path, patience: Duration) -> Result<()> {
     Ok(())
 }
 
+/// Where it still is.
+pub(super) fn left(dir: &Path) -> Result<Vec<PathBuf>> {
+    let all = hierarchies()?.into_iter().map(|hierarchy| hierarchy.join(name(dir)));
+    Ok(all.filter(|cgroup| cgroup.exists()).collect())
+}
+
 /// Only folders can be removed there; their files are the kernel's.
 fn remove_with_children(cgroup: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(cgroup)? {

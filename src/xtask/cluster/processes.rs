@@ -38,6 +38,13 @@ impl Identity {
             && !matches!(after_name(&stat), Some(rest) if rest.starts_with('Z'))
     }
 
+    /// Whether the program that runs in it is `name`, by the name it was called with.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        let line = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let called = line.split(|byte| *byte == 0).next().unwrap_or_default();
+        Path::new(&*String::from_utf8_lossy(called)).file_name().is_some_and(|file| file == name)
+    }
+
     /// Ends it at once. What it protects with signal handlers is not worth keeping.
     pub(crate) fn kill(&self) {
         if self.runs() {

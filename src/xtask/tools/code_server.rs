@@ -43,9 +43,7 @@ fn fill(folder: &Path, log: &Path) -> Result<()> {
     let bin = vscode.join("node_modules/@vscode/ripgrep/bin");
     fs::create_dir_all(&bin)?;
     std::os::unix::fs::symlink(ripgrep, bin.join("rg"))?;
-    npm(&folder.join("node_modules/code-server"))?
-        .args(["rebuild", "argon2", "--build-from-source"])
-        .run(log)?;
+    npm(folder)?.args(["rebuild", "argon2"]).env("npm_config_build_from_source", "true").run(log)?;
     let native = ["rebuild", "@vscode/spdlog", "node-pty", "native-watchdog", "@parcel/watcher"];
     npm(&vscode)?.args(native).run(log)
 }

@@ -1,0 +1,101 @@
+//! The parts of the gate, in their order: what is cheap and fails often comes first.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::needs::{Need, Needs};
+use super::tally::Tally;
+use super::{lifecycle, unit};
+
+/// Something that must hold.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) name: &'static str,
+    /// What holds when it passes.
+    pub(super) what: &'static str,
+    pub(super) needs: &'static [Need],
+    pub(super) work: Work,
+}
+
+/// How a part is run. Output goes into its log.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Calls of cargo, one after the other.
+    Cargo(&'static [&'static [&'static str]]),
+    /// Calls of npm in a folder of the project.
+    Npm { folder: &'static str, runs: &'static [&'static [&'static str]] },
+    /// Whatever else; it may count its checks itself.
+    Function(fn(&Needs, &Path) -> Result<Option<Tally>>),
+}
+
+/// Integration tests of the root package that are a part of their own; all others belong to `unit`.
+pub(super) const OWN_PARTS: [&str; 3] = ["wedge", "e2e", "editors"];
+
+/// The table. A new part is a new line.
+pub(super) const PARTS: &[Part] = &[
+    Part {
+        name: "fmt",
+        what: "the Rust code is formatted",
+        needs: &[],
+        work: Work::Cargo(&[&["fmt", "--all", "--check"]]),
+    },
+    Part {
+        name: "clippy",
+        what: "clippy and the compiler have nothing to say",
+        needs: &[],
+        work: Work::Cargo(&[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]]),
+    },
+    Part {
+        name: "docs",
+        what: "the documentation builds and its links lead somewhere",
+        needs: &[],
+        work: Work::Cargo(&[&["doc", "--workspace", "--no-deps", "--document-private-items"]]),
+    },
+    Part {
+        name: "viewer",
+        what: "the page is checked, tested, and committed as built",
+        needs: &[],
+        work: Work::Npm {
+            folder: "src/agent/viewer",
+            runs: &[&["ci"], &["run", "check"], &["run", "build:check"]],
+        },
+    },
+    Part {
+        name: "vscode",
+        what: "the VS Code extension is checked, tested and builds",
+        needs: &[],
+        work: Work::Npm { folder: "editors/vscode", runs: &[&["ci"], &["run", "check"], &["run", "build"]] },
+    },
+    Part {
+        name: "unit",
+        what: "the tests of every crate pass",
+        needs: &[Need::Binaries, Need::Tool("helm"), Need::Tool("helm3")],
+        work: Work::Function(unit::run),
+    },
+    Part {
+        name: "cluster",
+        what: "clusters run side by side and leave nothing behind, also when killed",
+        needs: &[],
+        work: Work::Function(lifecycle::run),
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::Tool;
+
+    #[test]
+    fn names_are_unique_and_every_tool_that_is_needed_exists() {
+        let mut names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), PARTS.len());
+        for need in PARTS.iter().flat_map(|part| part.needs) {
+            if let Need::Tool(name) = need {
+                Tool::named(name).unwrap();
+            }
+        }
+    }
+}
