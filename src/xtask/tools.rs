@@ -9,7 +9,7 @@ pub(crate) mod debian;
 mod helix;
 mod helm;
 mod neovim;
-mod npm;
+pub(crate) mod npm;
 mod pypi;
 
 use std::path::PathBuf;

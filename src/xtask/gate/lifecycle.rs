@@ -12,7 +12,7 @@ use super::tally::Tally;
 use crate::cluster::{Cluster, NodeKind, State};
 
 pub(super) fn run(needs: &Needs, log: &Path) -> Result<Option<Tally>> {
-    let named = |letter| Cluster::named(needs.cache(), &format!("{}-{letter}", needs.cluster_name()));
+    let named = |letter| Cluster::named(needs.cache(), &format!("{}-{letter}", Needs::cluster_name()));
     let (first, second) = (named('a')?, named('b')?);
     let done = claims(needs, &first, &second);
     // However it went, nothing may be left of them.

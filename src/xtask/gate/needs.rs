@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
@@ -52,7 +52,7 @@ impl Needs {
             Need::Tool(name) => {
                 let tool = Tool::named(name)?;
                 if !self.variables.contains_key(tool.variable) {
-                    self.set(tool.variable, tool.find(&self.cache)?);
+                    self.set(tool.variable, &tool.find(&self.cache)?);
                 }
                 Ok(())
             }
@@ -66,7 +66,7 @@ impl Needs {
     }
 
     /// What clusters of this run are called; those that begin so are ended by the next run when this one is killed.
-    pub(super) fn cluster_name(&self) -> String {
+    pub(super) fn cluster_name() -> String {
         format!("{CLUSTER_PREFIX}{}", std::process::id())
     }
 
@@ -75,7 +75,7 @@ impl Needs {
         &self.variables
     }
 
-    fn set(&mut self, variable: &str, path: PathBuf) {
+    fn set(&mut self, variable: &str, path: &Path) {
         self.variables.insert(variable.to_owned(), path.display().to_string());
     }
 
@@ -94,13 +94,13 @@ impl Needs {
             fs::copy(target.join("debug/ktl-lsp"), &program).context("cargo built no ktl-lsp")?;
             cargo()?.args(["build", "--package=ktl-lsp", "--package=ktl-agent"]).run(&log)
         })?;
-        self.set("KTL_TEST_FAULT_BIN", fault);
-        self.set("KTL_TEST_BIN", target.join("debug"));
+        self.set("KTL_TEST_FAULT_BIN", &fault);
+        self.set("KTL_TEST_BIN", &target.join("debug"));
         Ok(())
     }
 
     fn start_cluster(&mut self) -> Result<()> {
-        let cluster = Cluster::named(&self.cache, &self.cluster_name())?;
+        let cluster = Cluster::named(&self.cache, &Self::cluster_name())?;
         let state = cluster.up(&self.cache)?;
         let variables = cluster.env();
         self.cluster = Some(cluster);

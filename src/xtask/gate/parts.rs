@@ -74,6 +74,12 @@ pub(super) const PARTS: &[Part] = &[
         work: Work::Function(unit::run),
     },
     Part {
+        name: "wedge",
+        what: "nothing a client sends or fails to send stops the server",
+        needs: &[Need::Binaries],
+        work: Work::Cargo(&[&["test", "--package=ktl-lsp", "--test=wedge", "--", "--show-output"]]),
+    },
+    Part {
         name: "cluster",
         what: "clusters run side by side and leave nothing behind, also when killed",
         needs: &[],

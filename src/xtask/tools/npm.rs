@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use super::debian::{self, Need};
 use crate::process::{self, Program};
 
 /// npm in the folder `dir`, quiet about everything but errors.
-pub(super) fn npm(dir: &Path) -> Result<Program> {
-    debian::ensure(&[Need { program: "npm", package: "npm" }])?;
-    let program =
-        Program::new("npm").dir(dir).env("npm_config_fund", "false").env("npm_config_audit", "false");
+pub(crate) fn npm(dir: &Path) -> Result<Program> {
+    if process::find("npm").is_none() {
+        bail!("npm is not in PATH: install Node.js 20 or later");
+    }
+    let quiet =
+        ["npm_config_fund", "npm_config_audit", "npm_config_update_notifier"].map(|name| (name, "false"));
+    // Install scripts call `npx`, which otherwise asks whether it may.
+    let program = Program::new("npm").dir(dir).envs(quiet).env("npm_config_yes", "true");
     // Native modules are built against the headers that came with node: those of its release cannot be downloaded
     // everywhere, and need not be.
     let node = process::find("node").and_then(|node| node.canonicalize().ok());
