@@ -1,0 +1,60 @@
+//! Every failure lands on its line: the diagnostics of the user's file are exactly those that its annotations show.
+
+use serde_json::json;
+
+use crate::story::{Helm, Story, apply, progress_end};
+
+macro_rules! stories {
+    ($($name:ident: $layer:literal;)*) => {$(
+        mod $name {
+            #[test]
+            fn with_helm_4() {
+                super::lands_on_its_line(super::Helm::V4, $layer);
+            }
+
+            #[test]
+            fn with_helm_3() {
+                super::lands_on_its_line(super::Helm::V3, $layer);
+            }
+        }
+    )*};
+}
+
+stories! {
+    yaml_that_does_not_parse: "broken-values";
+    a_value_that_the_schema_refuses: "wrong-type";
+    a_template_that_does_not_parse: "unknown-function";
+    a_template_that_does_not_execute: "nil-value";
+    an_object_that_the_cluster_refuses: "rejected";
+    an_image_that_cannot_be_pulled: "no-such-image";
+}
+
+#[test]
+fn a_configuration_that_does_not_parse() {
+    lands_on_its_line(Helm::V4, "broken-config");
+}
+
+#[test]
+fn a_chart_that_is_not_there() {
+    lands_on_its_line(Helm::V4, "missing-chart");
+}
+
+#[test]
+fn a_values_file_that_is_not_there() {
+    lands_on_its_line(Helm::V4, "missing-values");
+}
+
+fn lands_on_its_line(helm: Helm, layer: &str) {
+    let Some(story) = Story::with_helm(helm, layer, &["web", layer]) else { return };
+    let file = story.workspace.annotated();
+    let mut editor = story.editor();
+    story.open(&editor, &file);
+    let started = apply(&mut editor, json!({ "release": "web" }));
+    progress_end(&mut editor);
+    let of_session =
+        |diagnostic: &serde_json::Value| diagnostic["data"]["sessionId"] == started.session.as_str();
+    let found = editor.diagnostics(&story.workspace.uri(&file), |found| found.iter().any(of_session));
+    story.workspace.assert_found(&file, &found);
+    editor.take_all("window/showMessage");
+    editor.quit();
+}
