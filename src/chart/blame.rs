@@ -1,8 +1,24 @@
 //! From a failure to the place in the user's files that caused it.
+//!
+//! Helm's text says what is wrong, and where only now and then: a line number in it may be off, count in a text that
+//! exists nowhere, or name the template when a value is at fault. So the sources are read again, and the text is used
+//! for what it is good for. What cannot be known from text is left unknown, or said to be likely: a value that breaks
+//! a template, a rendered line, a field that the API server refused need a renderer that knows origins.
+
+mod chart;
+mod files;
+mod layers;
+mod noise;
+mod release;
+mod scene;
+mod schema;
+mod set;
+mod template;
 
 use std::collections::BTreeMap;
 
-use crate::finding::{Confidence, Finding, ObjectRef, Place, Severity};
+use crate::finding::{Finding, ObjectRef};
+use scene::Scene;
 
 /// What took part in an operation that failed.
 #[derive(Debug, Clone, Copy)]
@@ -57,30 +73,37 @@ pub enum HelmStep {
 
 /// The findings of a failure: one at least. A place that is not known is `None`, never a guess.
 pub fn blame(case: &Case<'_>, outcome: &Outcome) -> Vec<Finding> {
-    let (code, message) = match outcome {
-        Outcome::Helm { stderr, .. } => ("helm", stderr.trim().to_owned()),
-        Outcome::Object { message, .. } => ("object", message.clone()),
-        Outcome::Message(message) => ("operation", message.clone()),
-    };
-    let mut finding = Finding::unplaced(Severity::Error, code, message);
-    if let Outcome::Object { object, field, .. } = outcome {
-        finding.object = Some(object.clone());
-        finding.field.clone_from(field);
+    let scene = Scene::new(case);
+    match outcome {
+        Outcome::Helm { step, stderr, .. } => helm(&scene, *step, stderr),
+        Outcome::Object { object, field, reason, message } => {
+            vec![release::object(&scene, object, field.as_deref(), reason, message)]
+        }
+        Outcome::Message(message) => vec![release::unknown(&scene, "operation-failed", message.trim())],
     }
-    if let Some(place) = release_place(case) {
-        finding.place = Some(place);
-        finding.confidence = Confidence::Likely;
-    }
-    vec![finding]
 }
 
-fn release_place(case: &Case<'_>) -> Option<Place> {
-    if let Some(path) = case.config_path {
-        let config = crate::config::parse(path, case.sources.get(path)?).config;
-        let release = config.releases.into_iter().find(|release| release.name.value == case.release)?;
-        return Some(Place::new(path, release.name.span));
+/// A reader of one family of messages; `None` where the message is of another family.
+type Reader = fn(&Scene<'_>, &str) -> Option<Vec<Finding>>;
+
+/// In the order of how certain a message is recognized.
+const READERS: &[Reader] =
+    &[schema::read, template::read, files::read, set::read, chart::read, release::read];
+
+// Helm's major version is not asked: the wording changed within Helm 3, so the text itself says which it is.
+fn helm(scene: &Scene<'_>, step: HelmStep, stderr: &str) -> Vec<Finding> {
+    let message = noise::strip(stderr);
+    for reader in READERS {
+        if let Some(findings) = reader(scene, &message).filter(|findings| !findings.is_empty()) {
+            return findings;
+        }
     }
-    let path = format!("{}/Chart.yaml", case.chart);
-    let chart = crate::chart_file::parse(&path, case.sources.get(&path)?);
-    Some(Place::new(path, chart.name?.span))
+    match step {
+        // What helm tells after rendering, it was told by the cluster.
+        HelmStep::Upgrade => vec![release::refused(scene, &message)],
+        HelmStep::Template => vec![release::unknown(scene, "helm-failed", &message)],
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ pub struct ChartFile {
     pub api_version: Option<Spanned<String>>,
     /// `type`.
     pub kind: Option<Spanned<String>>,
+    /// `kubeVersion`.
+    pub kube_version: Option<Spanned<String>>,
     /// `dependencies`, in order.
     pub dependencies: Vec<Dependency>,
     /// The first key of the file: the place for what is missing from it.
@@ -55,6 +57,7 @@ pub fn parse(_path: &str, text: &str) -> ChartFile {
         app_version: field("appVersion"),
         api_version: field("apiVersion"),
         kind: field("type"),
+        kube_version: field("kubeVersion"),
         dependencies: root.get("dependencies").into_iter().flat_map(Node::items).map(dependency).collect(),
         first_key: root.entries().next().map(|entry| entry.key.span()),
     }

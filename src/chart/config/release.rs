@@ -50,7 +50,7 @@ pub struct SetValue {
     pub kind: SetKind,
     /// The flag's argument: `image.tag=1.27`.
     pub expression: String,
-    /// Where it is written: the item of a list, key and value of a map.
+    /// Where it is written: the item of a list without its quotes, key and value of a map.
     pub span: Span,
 }
 

@@ -92,9 +92,11 @@ fn quoted_over_lines(
     (quoted && event.start_mark.line < event.end_mark.line).then_some((event.start_mark, event.end_mark))
 }
 
+/// The byte of a mark. Its index counts bytes, without the byte order mark at the head.
 fn byte_of(text: &str, mark: libyaml_safer::Mark) -> usize {
-    let index = usize::try_from(mark.index).unwrap_or(usize::MAX);
-    text.char_indices().nth(index).map_or(text.len(), |(offset, _)| offset)
+    let head = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let index = usize::try_from(mark.index).unwrap_or(usize::MAX).saturating_add(head);
+    (0..=index.min(text.len())).rev().find(|byte| text.is_char_boundary(*byte)).unwrap_or(0)
 }
 
 /// An error of libyaml with its marks as bytes.

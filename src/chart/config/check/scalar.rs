@@ -18,7 +18,7 @@ impl Check<'_> {
         match shape {
             Shape::Bool if !matches!(scalar, Scalar::Bool(_)) => self.no_bool(node, text),
             Shape::Int if !matches!(scalar, Scalar::Int(_)) => {
-                self.wrong_type(node, above, &shape.expected())
+                self.wrong_type(node, above, &shape.expected());
             }
             Shape::Number if !matches!(scalar, Scalar::Int(_) | Scalar::Float(_)) => {
                 self.wrong_type(node, above, &shape.expected());

@@ -1,9 +1,9 @@
 //! Single fields of a map, where their type is right; that it is wrong somewhere, `check` has said.
 
 use crate::config::{SetKind, SetValue};
-use crate::text::Spanned;
+use crate::text::{Span, Spanned};
 use crate::yaml::scalar::{self, Scalar};
-use crate::yaml::{Entry, Node};
+use crate::yaml::{Entry, Kind, Node, Style};
 
 /// A text, number or boolean as written.
 pub(super) fn text(node: Node<'_>, key: &str) -> Option<Spanned<String>> {
@@ -40,11 +40,22 @@ pub(super) fn set_values(node: Node<'_>) -> Vec<SetValue> {
         let Some(node) = node.get(key) else { continue };
         for item in node.items() {
             let Some(text) = item.text().filter(|text| !text.is_empty()) else { continue };
-            values.push(SetValue { kind, expression: text.to_owned(), span: item.span() });
+            values.push(SetValue { kind, expression: text.to_owned(), span: inside_quotes(item) });
         }
         values.extend(node.merged_entries().into_iter().filter_map(|entry| set_entry(kind, entry)));
     }
     values
+}
+
+/// The expression alone: its columns are Helm's.
+fn inside_quotes(item: Node<'_>) -> Span {
+    let span = item.span();
+    match item.kind() {
+        Kind::Scalar(_, Style::Quoted) if span.end - span.start > 2 => {
+            Span::new(span.start + 1, span.end - 1)
+        }
+        _ => span,
+    }
 }
 
 /// An entry of a map as an argument in Helm's grammar.

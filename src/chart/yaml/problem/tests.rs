@@ -192,8 +192,14 @@ b: x\u{1}y
 
 #[test]
 fn line_ends_and_byte_order_marks_do_not_shift_places() {
-    let text = "\u{feff}image:\r\n  repository: é\r\n tag: x\r\n";
-    assert_eq!(problem(text).unwrap().span.of(text), "tag");
+    for text in [
+        "\u{feff}image:\r\n  repository: é😀\r\n tag: x\r\n",
+        "\u{feff}image:\n  repository: nginx\n tag: x\n",
+        "image:\r\n  repository: é\r\n tag: x\r\n",
+        "image:\r  repository: é\r tag: x\r",
+    ] {
+        assert_eq!(problem(text).unwrap().span.of(text), "tag", "{text:?}");
+    }
 }
 
 #[test]
