@@ -3,6 +3,7 @@
 //! Promises: every part runs or is named as skipped, never dropped; the last line counts them; with `CI=true` what was
 //! skipped has failed. Does not know what the parts check: they stand in `parts`.
 
+mod deny;
 mod lifecycle;
 mod needs;
 mod parts;
@@ -88,14 +89,22 @@ fn run_part(cache: &Cache, part: &Part, needs: &mut Needs) -> Tally {
         Err(_) => Tally::read(&said, false),
     };
     if tally.failed > 0 {
-        let lines: Vec<&str> = said.lines().collect();
-        print(&format!("{}\n", lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")));
+        print(&format!("{}\n", end_of(&said)));
         say::line(&format!("the whole log is {}", log.display()));
     }
     if let Err(error) = done {
-        say::line(&format!("{error}"));
+        // The rest repeats the log.
+        say::line(format!("{error}").lines().next().unwrap_or_default());
     }
     tally
+}
+
+/// The end of a log, without the lines that tell what cargo is busy with.
+fn end_of(log: &str) -> String {
+    let busy = ["Checking ", "Compiling ", "Documenting ", "Downloaded ", "Downloading "];
+    let told = |line: &&str| !busy.iter().any(|word| line.trim_start().starts_with(word));
+    let lines: Vec<&str> = log.lines().filter(told).collect();
+    lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
 }
 
 /// Does the work of a part; some count themselves.
@@ -130,6 +139,11 @@ mod tests {
     fn an_unknown_part_is_refused_with_those_there_are() {
         let error = choose(&["untit".into()]).err().unwrap().to_string();
         assert!(error.contains("untit") && error.contains("unit"), "{error}");
+    }
+
+    #[test]
+    fn the_end_of_a_log_leaves_out_what_cargo_is_busy_with() {
+        assert_eq!(end_of("   Compiling serde v1\nerror: no\n    Checking x v1\n"), "error: no");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::needs::{Need, Needs};
 use super::tally::Tally;
-use super::{lifecycle, unit};
+use super::{deny, lifecycle, unit};
 
 /// Something that must hold.
 #[derive(Debug)]
@@ -45,6 +45,12 @@ pub(super) const PARTS: &[Part] = &[
         what: "clippy and the compiler have nothing to say",
         needs: &[],
         work: Work::Cargo(&[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]]),
+    },
+    Part {
+        name: "deny",
+        what: "dependencies come from where they should, under licenses we accept",
+        needs: &[],
+        work: Work::Function(deny::run),
     },
     Part {
         name: "docs",
