@@ -1,0 +1,30 @@
+// A real Chromium that talks to this machine only.
+import { chromium } from "playwright-core";
+
+const QUIET = [
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-gpu",
+  "--disable-quic",
+  "--disable-sync",
+  "--no-first-run",
+  // Tests run as root in containers, where Chromium's own sandbox cannot start.
+  "--no-sandbox",
+];
+
+/** @returns {Promise<import("playwright-core").Browser>} */
+export function launch() {
+  const executablePath = process.env.KTL_TEST_CHROMIUM ?? "/usr/bin/chromium";
+  return chromium.launch({ executablePath, args: QUIET });
+}
+
+/** A page that keeps what went wrong on it in `problems`. */
+export async function openPage(browser, options = {}) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options });
+  const problems = [];
+  page.on("pageerror", (error) => problems.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+  return { page, problems };
+}
