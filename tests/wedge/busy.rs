@@ -42,7 +42,7 @@ fn any_of_64_running_commands_is_cancelled_at_once() {
 #[test]
 fn a_cancelled_command_is_answered_even_while_it_blocks_its_thread() {
     let Some(mut editor) = ready_for_faults() else { return };
-    let blocking = editor.execute("ktl.fault.sleep", json!({ "ms": 5_000, "block": true }));
+    let blocking = editor.execute("ktl.fault.sleep", json!({ "ms": 600_000, "block": true }));
     editor.cancel(blocking);
     assert_eq!(editor.response(blocking).unwrap_err()["code"], CANCELLED);
     editor.quit();
@@ -64,13 +64,12 @@ fn cancelling_what_is_not_running_harms_nobody() {
 #[test]
 fn a_handler_that_blocks_its_thread_delays_nobody() {
     let Some(mut editor) = ready_for_faults() else { return };
-    let blocking = editor.execute("ktl.fault.sleep", json!({ "ms": 2_000, "block": true }));
+    let blocking = editor.execute("ktl.fault.sleep", json!({ "ms": 600_000, "block": true }));
     for _ in 0..20 {
         let hover = editor.hover(VALUES);
         is_answered(&mut editor, hover);
     }
-    assert!(!editor.is_answered(blocking), "twenty hovers took longer than the blocked thread");
-    is_answered(&mut editor, blocking);
+    assert!(!editor.is_answered(blocking));
     editor.quit();
 }
 
