@@ -5,6 +5,7 @@
 
 mod check;
 mod duration;
+mod help;
 mod keys;
 mod read;
 mod release;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use crate::finding::Finding;
 use crate::text::Spanned;
 
+pub use help::{Help, help};
 pub use release::{ApplyOptions, ClusterRef, Release, SetKind, SetValue};
 
 /// What reading a file gave.

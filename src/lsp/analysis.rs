@@ -5,7 +5,6 @@
 //! per document at a time, however fast somebody types.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ktl_chart::finding::Finding;
@@ -24,7 +23,7 @@ const LARGEST: usize = 16 << 20;
 
 /// What a file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     /// `.ktl.yaml` and its relatives.
     Config,
     /// Something that Helm reads as plain YAML.
@@ -105,8 +104,9 @@ impl Analysis {
     }
 }
 
-fn kind_of(snapshot: &Snapshot) -> Option<Kind> {
-    let kind = kind_of_name(file_name(snapshot)?)?;
+/// What a document is read as; `None`: it is not ours to check, or too large.
+pub(crate) fn kind_of(snapshot: &Snapshot) -> Option<Kind> {
+    let kind = kind_of_name(snapshot.file_name()?)?;
     if snapshot.text.len_bytes() > LARGEST {
         tracing::warn!(
             uri = snapshot.uri.as_str(),
@@ -130,13 +130,8 @@ fn kind_of_name(name: &str) -> Option<Kind> {
     }
 }
 
-fn file_name(snapshot: &Snapshot) -> Option<&str> {
-    let path = snapshot.key.path().unwrap_or_else(|| Path::new(snapshot.uri.path().as_str()));
-    path.file_name()?.to_str()
-}
-
 fn check(kind: Kind, snapshot: &Snapshot, encoding: crate::capabilities::Encoding) -> Vec<Diagnostic> {
-    let name = file_name(snapshot).unwrap_or_default();
+    let name = snapshot.file_name().unwrap_or_default();
     let text = snapshot.text.to_string();
     let findings: Vec<Finding> = match kind {
         Kind::Config => config::parse(name, &text).findings,

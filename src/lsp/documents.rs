@@ -29,6 +29,14 @@ pub(crate) struct Snapshot {
     pub(crate) text: Rope,
 }
 
+impl Snapshot {
+    /// The last part of its name.
+    pub(crate) fn file_name(&self) -> Option<&str> {
+        let path = self.key.path().unwrap_or_else(|| Path::new(self.uri.path().as_str()));
+        path.file_name()?.to_str()
+    }
+}
+
 /// What tells documents apart: the path of a file, else the URI. Editors spell one path in several ways.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Key {

@@ -10,6 +10,7 @@ mod documents;
 mod editor;
 #[cfg(feature = "fault-injection")]
 mod fault;
+mod hover;
 mod releases;
 mod runs;
 mod server;

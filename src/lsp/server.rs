@@ -5,15 +5,16 @@
 
 use lsp_types::{
     DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, ExecuteCommandParams,
-    InitializeParams, InitializeResult, InitializedParams, LSPAny, Uri,
+    Hover, HoverParams, InitializeParams, InitializeResult, InitializedParams, LSPAny, Uri,
 };
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::{Client, ClientSocket, LanguageServer, LspService};
 
-use crate::analysis::Analysis;
+use crate::analysis::{self, Analysis, Kind};
 use crate::capabilities::Agreed;
 use crate::documents::{Changed, SyncError};
 use crate::editor::{Editor, display_name};
+use crate::{hover, task};
 
 /// Everything that the methods hand on to.
 ///
@@ -84,8 +85,14 @@ impl LanguageServer for Server {
         self.analysis.forget(&params.text_document.uri);
     }
 
-    async fn hover(&self, _: lsp_types::HoverParams) -> Result<Option<lsp_types::Hover>> {
-        Ok(None)
+    async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
+        let at = params.text_document_position_params;
+        let Some(snapshot) = self.editor.documents.get(&at.text_document.uri) else { return Ok(None) };
+        if analysis::kind_of(&snapshot) != Some(Kind::Config) {
+            return Ok(None);
+        }
+        let encoding = self.editor.encoding();
+        Ok(task::blocking("hover", move || hover::hover(&snapshot, at.position, encoding)).await.flatten())
     }
 
     async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<LSPAny>> {

@@ -22,14 +22,14 @@ const MAX_RELEASES: usize = 1000;
 
 /// Which of the files it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum File {
+pub(super) enum File {
     Ktl,
     Stack,
     Release,
 }
 
 impl File {
-    fn of(path: &str) -> Self {
+    pub(super) fn of(path: &str) -> Self {
         match path.rsplit(['/', '\\']).next().unwrap_or_default() {
             "stack.yaml" | "stack.yml" => Self::Stack,
             "release.yaml" | "release.yml" => Self::Release,
