@@ -126,8 +126,7 @@ impl Journal {
     }
 
     /// As [`Journal::follow`], but an end is not told and does not end it: clients of the public API expect a tail
-    /// that stays. Frames that come after an end are sent too, and a session that is not
-    /// there yet is waited for.
+    /// that stays. Frames that come after an end are sent too.
     pub fn tail(
         &self,
         id: &SessionId,

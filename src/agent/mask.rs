@@ -160,7 +160,7 @@ impl Masker {
 
     fn mark(&self, out: &mut String, secret: &Secret<'_>) {
         let quote = if secret.quote { "\"" } else { "" };
-        out.extend([quote, &self.mark_of(secret.value), quote]);
+        out.push_str(&format!("{quote}{}{quote}", self.mark_of(secret.value)));
     }
 
     fn mark_of(&self, value: &str) -> String {
@@ -267,17 +267,13 @@ impl Maskable for String {
 
 impl<T: Maskable> Maskable for Vec<T> {
     fn hide(&mut self, masker: &Masker) {
-        for item in self {
-            item.hide(masker);
-        }
+        self.iter_mut().for_each(|item| item.hide(masker));
     }
 }
 
 impl<T: Maskable> Maskable for Option<T> {
     fn hide(&mut self, masker: &Masker) {
-        for item in self {
-            item.hide(masker);
-        }
+        self.iter_mut().for_each(|item| item.hide(masker));
     }
 }
 

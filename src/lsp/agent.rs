@@ -3,7 +3,7 @@
 //! Every unary call has a deadline and may be repeated safely, so a lost connection costs time and never a second
 //! operation. Nothing here knows an editor; `ktl_proto` is spoken here and in `runs` and `cli` only.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 use ktl_proto::control::v1::{self as wire, StartRequest, StartResponse};
 use tokio::{
@@ -24,12 +24,12 @@ mod bearer;
 mod connect;
 mod detach;
 mod follow;
-pub mod local;
+pub(crate) mod local;
 mod request;
 mod upload;
 mod verify;
 
-pub use follow::{Followed, Follower};
+pub(crate) use follow::{Followed, Follower};
 pub(crate) use request::{Claims, possible_roots, request, workspace_key};
 
 /// How long one question to the agent may take.
@@ -41,7 +41,7 @@ const UPLOAD_ROUNDS: usize = 4;
 
 /// Which agent is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// The one that we start for the user ourselves.
     Local(LocalAgent),
     /// One that the user configured.
@@ -50,7 +50,7 @@ pub enum Target {
 
 /// What is known of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AgentState {
+pub(crate) enum AgentState {
     /// Nobody asked yet.
     Idle,
     /// It answers.
@@ -71,7 +71,7 @@ pub enum AgentState {
 
 /// Why a call to the agent failed.
 #[derive(Debug, thiserror::Error)]
-pub enum AgentError {
+pub(crate) enum AgentError {
     /// The settings cannot work: a token in clear, an unreadable certificate.
     #[error("{0}")]
     Settings(String),
@@ -116,29 +116,34 @@ struct Inner {
 
 /// The agent, wherever it runs. Cloning is cheap and shares the connection.
 #[derive(Clone)]
-pub struct Agent {
+pub(crate) struct Agent {
     inner: Arc<Inner>,
 }
 
 impl Agent {
     /// A client that connects with the first call.
-    pub fn new(target: Target) -> Self {
+    pub(crate) fn new(target: Target) -> Self {
         let (state, _) = watch::channel(AgentState::Idle);
         Self { inner: Arc::new(Inner { target, link: Mutex::new(None), state }) }
     }
 
     /// The connection as it changes.
-    pub fn state(&self) -> watch::Receiver<AgentState> {
+    pub(crate) fn state(&self) -> watch::Receiver<AgentState> {
         self.inner.state.subscribe()
     }
 
+    /// Which agent this is.
+    pub(crate) fn target(&self) -> &Target {
+        &self.inner.target
+    }
+
     /// Whether this is the agent that we start ourselves.
-    pub fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         matches!(self.inner.target, Target::Local(_))
     }
 
     /// The page of a session, once the agent has told its address; without any code or token.
-    pub fn url(&self, session: &str) -> Option<String> {
+    pub(crate) fn url(&self, session: &str) -> Option<String> {
         match &*self.inner.state.borrow() {
             AgentState::Connected { http: Some(http), .. } => Some(session_url(http, session)),
             _ => None,
@@ -146,12 +151,16 @@ impl Agent {
     }
 
     /// Connects if needed, so that the agent's address is known.
-    pub async fn reach(&self) -> Result<(), AgentError> {
+    pub(crate) async fn reach(&self) -> Result<(), AgentError> {
         self.patiently(|| async { self.link().await.map(|_| ()) }).await
     }
 
     /// Starts the operation, or joins the one of the same id. Sources that the agent lacks are sent.
-    pub async fn start(&self, request: StartRequest, sources: &Sources) -> Result<StartResponse, AgentError> {
+    pub(crate) async fn start(
+        &self,
+        request: StartRequest,
+        sources: &Sources,
+    ) -> Result<StartResponse, AgentError> {
         for _ in 0..UPLOAD_ROUNDS {
             let answer = self
                 .call("start", |link| {
@@ -170,7 +179,7 @@ impl Agent {
     }
 
     /// Asks a running session to stop; its frames say how it went.
-    pub async fn cancel(&self, session: &str) -> Result<wire::Session, AgentError> {
+    pub(crate) async fn cancel(&self, session: &str) -> Result<wire::Session, AgentError> {
         let answer = self
             .call("cancel", |link| {
                 let request = wire::CancelRequest { session_id: session.to_owned() };
@@ -181,7 +190,7 @@ impl Agent {
     }
 
     /// One session.
-    pub async fn session(&self, session: &str) -> Result<wire::Session, AgentError> {
+    pub(crate) async fn session(&self, session: &str) -> Result<wire::Session, AgentError> {
         self.call("get", |link| {
             let request = wire::GetRequest { session_id: session.to_owned() };
             async move { sessions(link).get(request).await }
@@ -189,8 +198,18 @@ impl Agent {
         .await
     }
 
+    /// The sessions whose sources were below `root`, the last seen first.
+    pub(crate) async fn sessions_of(
+        &self,
+        root: &Path,
+        limit: u32,
+    ) -> Result<Vec<wire::Session>, AgentError> {
+        let meta = wire::Meta { workspace: workspace_key(root), ..wire::Meta::default() };
+        self.list(wire::ListRequest { limit, meta: Some(meta), ..wire::ListRequest::default() }).await
+    }
+
     /// Sessions, the last seen first.
-    pub async fn list(&self, request: wire::ListRequest) -> Result<Vec<wire::Session>, AgentError> {
+    pub(crate) async fn list(&self, request: wire::ListRequest) -> Result<Vec<wire::Session>, AgentError> {
         let answer = self
             .call("list", |link| {
                 let request = request.clone();
@@ -201,7 +220,11 @@ impl Agent {
     }
 
     /// The masked copy of a source, as it was when the session ran.
-    pub async fn source(&self, session: &str, path: &str) -> Result<wire::ReadSourceResponse, AgentError> {
+    pub(crate) async fn source(
+        &self,
+        session: &str,
+        path: &str,
+    ) -> Result<wire::ReadSourceResponse, AgentError> {
         self.call("read source", |link| {
             let request = wire::ReadSourceRequest { session_id: session.to_owned(), path: path.to_owned() };
             async move { sessions(link).read_source(request).await }
@@ -210,7 +233,7 @@ impl Agent {
     }
 
     /// A link into the browser that works once, for 60 s. Never store or show it.
-    pub async fn mint(&self, session: &str) -> Result<String, AgentError> {
+    pub(crate) async fn mint(&self, session: &str) -> Result<String, AgentError> {
         let answer = self
             .call("mint code", |link| {
                 let request = wire::MintCodeRequest { session_id: session.to_owned() };
@@ -220,9 +243,9 @@ impl Agent {
         Ok(answer.url)
     }
 
-    /// Follows a session from its first frame, or from `after`, over any number of connections.
-    pub fn follow(&self, session: &str, after: wire::Cursor) -> Follower {
-        Follower::new(self.clone(), session, after)
+    /// Follows a session from its first frame, over any number of connections.
+    pub(crate) fn follow(&self, session: &str) -> Follower {
+        Follower::new(self.clone(), session)
     }
 
     /// One unary call: repeated while the agent is away and our patience lasts, never longer than its deadline.
@@ -318,13 +341,13 @@ impl AgentError {
     }
 
     /// Whether the agent says that it knows no such session.
-    pub fn is_unknown_session(&self) -> bool {
+    pub(crate) fn is_unknown_session(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
     }
 }
 
 /// The page of a session at the agent whose HTTP address is `http`.
-pub fn session_url(http: &str, session: &str) -> String {
+pub(crate) fn session_url(http: &str, session: &str) -> String {
     format!("{}/s/{session}", http.trim_end_matches('/'))
 }
 

@@ -44,6 +44,10 @@ pub(crate) struct Agreed {
     pub(crate) configuration: bool,
     /// It takes code actions as literals, not only commands.
     pub(crate) action_literals: bool,
+    /// It makes the code of a diagnostic a link.
+    pub(crate) code_description: bool,
+    /// It offers the actions of a message as buttons.
+    pub(crate) message_actions: bool,
     /// It shows `relatedInformation` of diagnostics.
     pub(crate) related_information: bool,
     /// Put before every command id, because editors keep one table of them for all servers.
@@ -76,6 +80,13 @@ impl Agreed {
             action_literals: document
                 .and_then(|document| document.code_action.as_ref())
                 .is_some_and(|action| action.code_action_literal_support.is_some()),
+            code_description: document
+                .and_then(|document| document.publish_diagnostics.as_ref())
+                .and_then(|diagnostics| diagnostics.code_description_support)
+                .unwrap_or(false),
+            message_actions: window
+                .and_then(|window| window.show_message.as_ref())
+                .is_some_and(|message| message.message_action_item.is_some()),
             related_information: document
                 .and_then(|document| document.publish_diagnostics.as_ref())
                 .and_then(|diagnostics| diagnostics.related_information)

@@ -53,11 +53,6 @@ pub(crate) fn range(text: &Rope, span: Span, encoding: Encoding) -> Range {
     Range::new(position(text, span.start, encoding), position(text, span.end, encoding))
 }
 
-/// The span of a range; an end before the start is taken as empty.
-pub(crate) fn span(text: &Rope, range: Range, encoding: Encoding) -> Span {
-    Span::new(offset(text, range.start, encoding), offset(text, range.end, encoding))
-}
-
 /// How many characters a line has, without its break.
 fn content_length(text: &Rope, line: usize) -> usize {
     let line = text.line(line);

@@ -5,12 +5,15 @@ mod analysis;
 mod board;
 mod capabilities;
 pub mod cli;
+mod command;
 mod convert;
 mod documents;
 mod editor;
 #[cfg(feature = "fault-injection")]
 mod fault;
+mod features;
 mod hover;
+mod progress;
 mod releases;
 mod runs;
 mod server;

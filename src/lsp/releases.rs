@@ -18,29 +18,29 @@ mod cluster;
 mod collect;
 mod plan;
 
-pub use cluster::{Cluster, Kubeconfigs, Label};
-pub(crate) use collect::sha256;
-pub use collect::{SourceFile, Sources};
-pub use plan::{Plan, SetFlag, plan};
+pub(crate) use cluster::{Cluster, Kubeconfigs, Label, label};
+pub(crate) use collect::Sources;
+pub(crate) use collect::{clean, sha256};
+pub(crate) use plan::{Plan, SetFlag, plan};
 
 /// One release of the workspace.
 #[derive(Debug, Clone)]
-pub struct Release {
+pub(crate) struct Release {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The file that names it: a `.ktl.yaml`, or the `Chart.yaml` of a bare chart.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Where its name is written in that file.
-    pub place: Span,
+    pub(crate) place: Span,
     /// What it is made of.
-    pub definition: Definition,
+    pub(crate) definition: Definition,
     /// What must stop an operation on it, whatever else is right.
-    pub stops: Vec<Finding>,
+    pub(crate) stops: Vec<Finding>,
 }
 
 /// Where a release is described.
 #[derive(Debug, Clone)]
-pub enum Definition {
+pub(crate) enum Definition {
     /// An entry of a file that describes releases.
     Entry(Box<config::Release>),
     /// A chart that nobody describes: a release of its own name.
@@ -54,17 +54,17 @@ pub enum Definition {
 
 impl Release {
     /// The folder that relative paths count from.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
 
     /// The namespace, where one is written.
-    pub fn namespace(&self) -> Option<&str> {
+    pub(crate) fn namespace(&self) -> Option<&str> {
         self.entry()?.namespace.as_ref().map(|namespace| namespace.value.as_str())
     }
 
     /// The entry in the file that describes it; `None` for a bare chart.
-    pub fn entry(&self) -> Option<&config::Release> {
+    pub(crate) fn entry(&self) -> Option<&config::Release> {
         match &self.definition {
             Definition::Entry(entry) => Some(entry),
             Definition::Bare { .. } => None,
@@ -72,7 +72,7 @@ impl Release {
     }
 
     /// What an editor or a script passes back to mean this one.
-    pub fn choice(&self) -> Value {
+    pub(crate) fn choice(&self) -> Value {
         json!({ "release": self.name, "workspace": self.folder(), "namespace": self.namespace() })
     }
 
@@ -91,7 +91,7 @@ impl Release {
 }
 
 /// Every release of the workspace, in the order of paths and then of the text.
-pub fn all(found: &Found, buffers: &Buffers) -> Vec<Release> {
+pub(crate) fn all(found: &Found, buffers: &Buffers) -> Vec<Release> {
     let described = found
         .configs
         .iter()
@@ -102,7 +102,7 @@ pub fn all(found: &Found, buffers: &Buffers) -> Vec<Release> {
 }
 
 /// The releases that one file describes.
-pub fn in_config(path: &Path, text: &str) -> Vec<Release> {
+pub(crate) fn in_config(path: &Path, text: &str) -> Vec<Release> {
     let parsed = config::parse(&path.display().to_string(), text);
     let entries: Vec<Span> = parsed.config.releases.iter().map(|release| release.entry).collect();
     parsed
@@ -127,7 +127,7 @@ pub fn in_config(path: &Path, text: &str) -> Vec<Release> {
 }
 
 /// The release that a chart is by itself; `None` when the file cannot be read.
-pub fn bare(chart_yaml: &Path, buffers: &Buffers) -> Option<Release> {
+pub(crate) fn bare(chart_yaml: &Path, buffers: &Buffers) -> Option<Release> {
     let text = buffers.text(chart_yaml).ok()?;
     let folder = chart_yaml.parent()?;
     let chart = chart_file::parse(&chart_yaml.display().to_string(), &text);
@@ -146,7 +146,7 @@ pub fn bare(chart_yaml: &Path, buffers: &Buffers) -> Option<Release> {
 
 /// The one release that is meant, or those that it could be.
 #[derive(Debug, Clone)]
-pub enum Choice {
+pub(crate) enum Choice {
     /// Exactly this one.
     One(Box<Release>),
     /// Several fit, and nothing is started on a guess.
@@ -157,7 +157,7 @@ pub enum Choice {
 
 /// Finds the release called `name`, or the only one. `folders` are searched; a folder that itself describes the
 /// release is enough and spares the search.
-pub fn choose(folders: &[PathBuf], name: Option<&str>, buffers: &Buffers) -> Choice {
+pub(crate) fn choose(folders: &[PathBuf], name: Option<&str>, buffers: &Buffers) -> Choice {
     let near: Vec<Release> = folders.iter().flat_map(|folder| directly_in(folder, buffers)).collect();
     if let (Some(name), [folder]) = (name, folders)
         && let Some(release) = near.into_iter().find(|release| release.name == name)

@@ -6,13 +6,16 @@
 use std::collections::BTreeMap;
 
 use ktl_proto::control::v1::{
-    self as wire, Frame, LeftBehind, ObjectStatus, PhaseName, PhaseState, Status, fact::Body, frame::Payload,
+    self as wire, LeftBehind, ObjectStatus, PhaseName, PhaseState, fact::Body, frame::Payload,
 };
 
 mod kept;
 mod moved;
 mod shown;
 mod words;
+
+/// What those need who hand frames on without folding them.
+pub(crate) use ktl_proto::control::v1::{Frame, Level, Place, Session, Status};
 
 pub(crate) use kept::{Held, Runs};
 pub(crate) use moved::Moves;
@@ -87,6 +90,14 @@ impl Run {
         let Some(Payload::Fact(fact)) = &frame.payload else { return Change::Nothing };
         let Some(body) = &fact.body else { return Change::Nothing };
         self.fold(body)
+    }
+
+    /// The finding that a frame tells, if it tells one.
+    pub(crate) fn finding_of(frame: &Frame) -> Option<&wire::Finding> {
+        match frame.payload.as_ref()? {
+            Payload::Fact(wire::Fact { body: Some(Body::Finding(finding)) }) => Some(finding),
+            _ => None,
+        }
     }
 
     /// Forgets what was folded, because the session turned out to have another history.

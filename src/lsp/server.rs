@@ -4,39 +4,46 @@
 //! No method waits for a run, for the agent or for an answer of the user: it starts the work, and answers.
 
 use lsp_types::{
-    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, ExecuteCommandParams,
-    Hover, HoverParams, InitializeParams, InitializeResult, InitializedParams, LSPAny, Uri,
+    CodeActionParams, CodeActionResponse, CodeLens, CodeLensParams, DidChangeConfigurationParams,
+    DidChangeTextDocumentParams, DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams,
+    DidCloseTextDocumentParams, DidOpenTextDocumentParams, ExecuteCommandParams, Hover, HoverParams,
+    InitializeParams, InitializeResult, InitializedParams, LSPAny, Uri, WorkDoneProgressCancelParams,
 };
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::{Client, ClientSocket, LanguageServer, LspService};
 
 use crate::analysis::{self, Analysis, Kind};
 use crate::capabilities::Agreed;
+use crate::command::{COMMANDS, Command, Desk};
 use crate::documents::{Changed, SyncError};
 use crate::editor::{Editor, display_name};
 use crate::{hover, task};
 
 /// Everything that the methods hand on to.
-///
-/// Where runs plug in: a field `runs`, made in [`Server::new`] from a clone of `editor`. `initialize` hands it folders
-/// and settings, `execute_command` decodes and calls it, `code_lens` and `code_action` ask `features`, custom methods
-/// (`window/workDoneProgress/cancel`) join [`service`], and [`COMMANDS`] becomes the list of `command`. What runs found
-/// goes to `editor.board` as [`Side::Runs`](crate::board::Side); `editor.documents` has the unsaved texts.
 pub(crate) struct Server {
     /// Shared with everything that speaks to the editor, runs included.
     editor: Editor,
     analysis: Analysis,
+    /// Carries out commands, and knows what runs.
+    desk: Desk,
 }
 
 /// The service and its line to the client. Must be called inside a runtime.
 pub(crate) fn service() -> (LspService<Server>, ClientSocket) {
-    LspService::build(Server::new).finish()
+    LspService::build(Server::new)
+        .custom_method("window/workDoneProgress/cancel", Server::cancel_progress)
+        .finish()
 }
 
 impl Server {
     fn new(client: Client) -> Self {
         let editor = Editor::new(client);
-        Self { analysis: Analysis::new(editor.clone()), editor }
+        Self { analysis: Analysis::new(editor.clone()), desk: Desk::new(editor.clone()), editor }
+    }
+
+    #[allow(clippy::unused_async)] // The router takes only async methods.
+    async fn cancel_progress(&self, params: WorkDoneProgressCancelParams) {
+        self.desk.cancel_progress(&params.token);
     }
 
     async fn lost_track(&self, uri: &Uri, error: &SyncError) {
@@ -51,10 +58,13 @@ impl Server {
 impl LanguageServer for Server {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
         let agreed = self.editor.agree(Agreed::from_params(&params));
-        Ok(agreed.answer(COMMANDS))
+        self.desk.configure(&params);
+        Ok(agreed.answer(&commands()))
     }
 
     async fn initialized(&self, _: InitializedParams) {
+        self.desk.fetch_settings();
+        self.desk.restore();
         let registrations = self.editor.agreed().registrations();
         if !registrations.is_empty()
             && let Err(error) = self.editor.client.register_capability(registrations).await
@@ -64,17 +74,48 @@ impl LanguageServer for Server {
     }
 
     async fn shutdown(&self) -> Result<()> {
+        self.desk.close().await;
         Ok(())
+    }
+
+    async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
+        self.desk.change_settings(params.settings);
+        self.desk.fetch_settings();
+    }
+
+    async fn did_change_workspace_folders(&self, params: DidChangeWorkspaceFoldersParams) {
+        let added: Vec<Uri> = params.event.added.into_iter().map(|folder| folder.uri).collect();
+        let removed: Vec<Uri> = params.event.removed.into_iter().map(|folder| folder.uri).collect();
+        self.desk.change_folders(&added, &removed);
+        self.desk.restore();
+    }
+
+    async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
+        for change in &params.changes {
+            self.desk.text_changed(&change.uri);
+        }
+    }
+
+    async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
+        Ok(self.desk.lenses(&params.text_document.uri).await)
+    }
+
+    async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
+        Ok(self.desk.actions(&params).await)
     }
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
         let snapshot = self.editor.documents.open(&params);
+        self.desk.text_changed(&snapshot.uri);
         self.analysis.start(snapshot);
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
         match self.editor.documents.change(&params, self.editor.encoding()) {
-            Changed::To(snapshot) => self.analysis.start(snapshot),
+            Changed::To(snapshot) => {
+                self.desk.text_changed(&snapshot.uri);
+                self.analysis.start(snapshot);
+            }
             Changed::Lost(error) => self.lost_track(&params.text_document.uri, &error).await,
             Changed::Ignored => {}
         }
@@ -83,6 +124,7 @@ impl LanguageServer for Server {
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
         self.editor.documents.close(&params.text_document.uri);
         self.analysis.forget(&params.text_document.uri);
+        self.desk.text_changed(&params.text_document.uri);
     }
 
     async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
@@ -100,12 +142,22 @@ impl LanguageServer for Server {
         if let Some(outcome) = crate::fault::execute(&self.editor, &params).await {
             return outcome;
         }
-        let known = COMMANDS.join(", ");
-        Err(Error::invalid_params(format!("unknown command {}; known are: {known}", params.command)))
+        let (command, token) =
+            Command::parse(params, &self.editor.agreed().command_prefix).map_err(Error::invalid_params)?;
+        let answer = self.desk.carry_out(command, token).await.map_err(|why| {
+            let mut error = Error::invalid_request();
+            error.message = why.into();
+            error
+        })?;
+        Ok(Some(serde_json::json!(answer)))
     }
 }
 
-#[cfg(not(feature = "fault-injection"))]
-const COMMANDS: &[&str] = &[];
-#[cfg(feature = "fault-injection")]
-const COMMANDS: &[&str] = crate::fault::COMMANDS;
+/// The ids of all commands that this build carries out.
+fn commands() -> Vec<&'static str> {
+    #[cfg(not(feature = "fault-injection"))]
+    let faults: &[&str] = &[];
+    #[cfg(feature = "fault-injection")]
+    let faults = crate::fault::COMMANDS;
+    COMMANDS.iter().chain(faults).copied().collect()
+}

@@ -15,40 +15,40 @@ mod environment;
 mod file;
 mod target;
 
-pub use editor::from_editor;
-pub use environment::from_environment;
-pub use file::{from_config, from_user_file};
-pub use target::{Asking, told};
+pub(crate) use editor::from_editor;
+pub(crate) use environment::from_environment;
+pub(crate) use file::{from_config, from_user_file};
+pub(crate) use target::{Asking, told};
 
 /// An agent that the user configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remote {
+pub(crate) struct Remote {
     /// `https://host:port` or `http://host:port`.
-    pub address: String,
+    pub(crate) address: String,
     /// Certificates.
-    pub tls: Tls,
+    pub(crate) tls: Tls,
     /// What proves who we are.
-    pub token: Option<Token>,
+    pub(crate) token: Option<Token>,
     /// Where browsers reach it, for an agent that does not tell.
-    pub http: Option<String>,
+    pub(crate) http: Option<String>,
 }
 
 /// How the connection is secured, with `https`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
+pub(crate) struct Tls {
     /// Certificates to trust; `None`: those of the machine.
-    pub ca: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
     /// The name in the certificate, where it is not the host's.
-    pub server_name: Option<String>,
+    pub(crate) server_name: Option<String>,
     /// Our own certificate and its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    pub(crate) identity: Option<(PathBuf, PathBuf)>,
     /// Whether the agent's certificate is checked.
-    pub verification: Verification,
+    pub(crate) verification: Verification,
 }
 
 /// Whether the agent's certificate is checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Verification {
+pub(crate) enum Verification {
     /// It must be signed by somebody we trust, for the host that we asked for.
     #[default]
     Full,
@@ -58,11 +58,11 @@ pub enum Verification {
 
 /// A secret that debug output does not show.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub(crate) struct Token(String);
 
 impl Token {
     /// The token as sent.
-    pub fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
@@ -80,37 +80,37 @@ impl fmt::Debug for Token {
 
 impl Remote {
     /// An address and nothing else.
-    pub fn plain(address: &str) -> Self {
+    pub(crate) fn plain(address: &str) -> Self {
         Self { address: address.to_owned(), tls: Tls::default(), token: None, http: None }
     }
 }
 
 /// What one place says; `None` where it says nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// Where the agent is: a URL, or `host:port`.
-    pub address: Option<Given<String>>,
+    pub(crate) address: Option<Given<String>>,
     /// `https` for an address without a scheme.
-    pub secure: Option<Given<bool>>,
+    pub(crate) secure: Option<Given<bool>>,
     /// The agent's HTTP side.
-    pub http: Option<Given<String>>,
+    pub(crate) http: Option<Given<String>>,
     /// Trusted certificates.
-    pub ca: Option<Given<PathBuf>>,
+    pub(crate) ca: Option<Given<PathBuf>>,
     /// The name in the certificate.
-    pub server_name: Option<Given<String>>,
+    pub(crate) server_name: Option<Given<String>>,
     /// Our certificate.
-    pub cert: Option<Given<PathBuf>>,
+    pub(crate) cert: Option<Given<PathBuf>>,
     /// Its key.
-    pub key: Option<Given<PathBuf>>,
+    pub(crate) key: Option<Given<PathBuf>>,
     /// Accept any certificate.
-    pub unverified: Option<Given<bool>>,
+    pub(crate) unverified: Option<Given<bool>>,
     /// The token.
-    pub token: Option<Given<TokenSource>>,
+    pub(crate) token: Option<Given<TokenSource>>,
 }
 
 /// Where a token comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenSource {
+pub(crate) enum TokenSource {
     /// Here it is.
     Value(Token),
     /// An environment variable.
@@ -121,34 +121,34 @@ pub enum TokenSource {
 
 /// A value, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given<T> {
+pub(crate) struct Given<T> {
     /// The value.
-    pub value: T,
+    pub(crate) value: T,
     /// Who gave it.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
 }
 
 /// Who gave a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// In words: `KTL_REMOTE_AGENT`, `agent.address in .ktl.yaml`, `--agent`.
-    pub name: String,
+    pub(crate) name: String,
     /// For files, the place.
-    pub place: Option<(PathBuf, Span)>,
+    pub(crate) place: Option<(PathBuf, Span)>,
 }
 
 /// A setting that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// Names the setting, what was expected, and what to do.
-    pub message: String,
+    pub(crate) message: String,
     /// Where it is written, for settings in files.
-    pub place: Option<(PathBuf, Span)>,
+    pub(crate) place: Option<(PathBuf, Span)>,
 }
 
 impl<T> Given<T> {
     /// A value from somewhere that is no file.
-    pub fn new(value: T, name: &str) -> Self {
+    pub(crate) fn new(value: T, name: &str) -> Self {
         Self { value, origin: Origin { name: name.to_owned(), place: None } }
     }
 }
@@ -162,13 +162,13 @@ impl Origin {
 
 impl Layer {
     /// The address given on the command line.
-    pub fn from_argument(agent: Option<&str>) -> Self {
+    pub(crate) fn from_argument(agent: Option<&str>) -> Self {
         Self { address: agent.map(|address| Given::new(address.to_owned(), "--agent")), ..Self::default() }
     }
 
     /// This layer with whatever a higher one says instead.
     #[must_use]
-    pub fn under(self, higher: Self) -> Self {
+    pub(crate) fn under(self, higher: Self) -> Self {
         Self {
             address: higher.address.or(self.address),
             secure: higher.secure.or(self.secure),
@@ -183,7 +183,10 @@ impl Layer {
     }
 
     /// What all layers together mean: `None` is the local agent. `variable` reads the environment.
-    pub fn resolve(self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Remote>, Vec<Mistake>> {
+    pub(crate) fn resolve(
+        self,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<Remote>, Vec<Mistake>> {
         let Some(address) = &self.address else { return Ok(None) };
         let mut mistakes = Vec::new();
         let url = collect(&mut mistakes, self.url(address));

@@ -18,27 +18,27 @@ const MAX_DEPTH: usize = 8;
 /// A folder with more entries is not searched to its end; the user is told to name the release's folder.
 const MAX_ENTRIES: usize = 50_000;
 /// The files that describe releases.
-pub const CONFIG_NAMES: [&str; 3] = [".ktl.yaml", "stack.yaml", "release.yaml"];
+pub(crate) const CONFIG_NAMES: [&str; 3] = [".ktl.yaml", "stack.yaml", "release.yaml"];
 
 /// The open documents by path. What the user sees wins over what the disk holds.
 #[derive(Debug, Clone, Default)]
-pub struct Buffers {
+pub(crate) struct Buffers {
     texts: Arc<HashMap<PathBuf, Rope>>,
 }
 
 impl Buffers {
     /// The documents as they are now.
-    pub fn new(texts: HashMap<PathBuf, Rope>) -> Self {
+    pub(crate) fn new(texts: HashMap<PathBuf, Rope>) -> Self {
         Self { texts: Arc::new(texts) }
     }
 
     /// The document, if it is open.
-    pub fn open(&self, path: &Path) -> Option<&Rope> {
+    pub(crate) fn open(&self, path: &Path) -> Option<&Rope> {
         self.texts.get(path)
     }
 
     /// The file as the user sees it.
-    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         match self.open(path) {
             Some(text) => Ok(text.to_string().into_bytes()),
             None => fs::read(path),
@@ -46,7 +46,7 @@ impl Buffers {
     }
 
     /// The file as the user sees it, for files that are texts. What is no UTF-8 is replaced.
-    pub fn text(&self, path: &Path) -> io::Result<String> {
+    pub(crate) fn text(&self, path: &Path) -> io::Result<String> {
         match self.open(path) {
             Some(text) => Ok(text.to_string()),
             None => fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
@@ -54,29 +54,29 @@ impl Buffers {
     }
 
     /// Whether the user sees a file there.
-    pub fn has(&self, path: &Path) -> bool {
+    pub(crate) fn has(&self, path: &Path) -> bool {
         self.open(path).is_some() || path.is_file()
     }
 
     /// The open documents below `folder`.
-    pub fn below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a Path> {
+    pub(crate) fn below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a Path> {
         self.texts.keys().map(PathBuf::as_path).filter(move |path| path.starts_with(folder))
     }
 }
 
 /// What a search found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// Files that describe releases, in the order of their paths.
-    pub configs: Vec<PathBuf>,
+    pub(crate) configs: Vec<PathBuf>,
     /// Folders with a `Chart.yaml` that no such file stands above, in the order of their paths.
-    pub charts: Vec<PathBuf>,
+    pub(crate) charts: Vec<PathBuf>,
     /// Whether the search stopped at a limit.
-    pub cut: bool,
+    pub(crate) cut: bool,
 }
 
 /// Searches the folders. Documents that were never saved are found as well.
-pub fn search(folders: &[PathBuf], buffers: &Buffers) -> Found {
+pub(crate) fn search(folders: &[PathBuf], buffers: &Buffers) -> Found {
     let mut found = Found::default();
     let mut entries = 0;
     for folder in folders {
@@ -95,12 +95,12 @@ pub fn search(folders: &[PathBuf], buffers: &Buffers) -> Found {
 }
 
 /// The files that describe releases directly in `folder`.
-pub fn configs_in(folder: &Path, buffers: &Buffers) -> Vec<PathBuf> {
+pub(crate) fn configs_in(folder: &Path, buffers: &Buffers) -> Vec<PathBuf> {
     CONFIG_NAMES.iter().map(|name| folder.join(name)).filter(|path| buffers.has(path)).collect()
 }
 
 /// Whether a file of this name describes releases.
-pub fn is_config(path: &Path) -> bool {
+pub(crate) fn is_config(path: &Path) -> bool {
     path.file_name().is_some_and(|name| CONFIG_NAMES.iter().any(|known| name == *known))
 }
 
@@ -188,8 +188,8 @@ mod tests {
         let folder = folder(&[]);
         let path = folder.path().join(".ktl.yaml");
         let buffers = Buffers::new(HashMap::from([(path.clone(), "releases: []".into())]));
-        assert_eq!(search(&[folder.path().to_owned()], &buffers).configs, [path.clone()]);
-        assert_eq!(configs_in(folder.path(), &buffers), [path.clone()]);
+        assert_eq!(search(&[folder.path().to_owned()], &buffers).configs, std::slice::from_ref(&path));
+        assert_eq!(configs_in(folder.path(), &buffers), std::slice::from_ref(&path));
         assert_eq!(buffers.text(&path).unwrap(), "releases: []");
     }
 

@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 
 /// What a follower reads.
 #[derive(Debug)]
-pub enum Followed {
+pub(crate) enum Followed {
     /// The next frame.
     Frame(Box<Frame>),
     /// What was recorded has been read; what follows happens now.
@@ -41,7 +41,7 @@ pub enum Followed {
 }
 
 /// A reader of one session.
-pub struct Follower {
+pub(crate) struct Follower {
     agent: Agent,
     session: String,
     cursor: Place,
@@ -57,18 +57,18 @@ enum Phase {
 }
 
 impl Follower {
-    pub(super) fn new(agent: Agent, session: &str, after: Cursor) -> Self {
+    pub(super) fn new(agent: Agent, session: &str) -> Self {
         Self {
             agent,
             session: session.to_owned(),
-            cursor: Place { epoch: after.epoch, seq: after.seq },
+            cursor: Place { epoch: 0, seq: 0 },
             phase: Phase::Closed,
             backoff: Backoff::default(),
         }
     }
 
     /// The next thing to know; `None` after the end. Dropping the future loses nothing, so it may stand in a select.
-    pub async fn next(&mut self) -> Option<Followed> {
+    pub(crate) async fn next(&mut self) -> Option<Followed> {
         loop {
             match &mut self.phase {
                 Phase::Over => return None,
@@ -196,7 +196,7 @@ mod tests {
 
     fn follower() -> Follower {
         let agent = Agent::new(Target::Remote(Remote::plain("http://127.0.0.1:1")));
-        agent.follow("s", Cursor::default())
+        agent.follow("s")
     }
 
     fn frame(epoch: u64, seq: u64) -> Event {

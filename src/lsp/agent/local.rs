@@ -30,16 +30,16 @@ const ALIVE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Where the agent of this user lives, and which program it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalAgent {
+pub(crate) struct LocalAgent {
     /// `$XDG_STATE_HOME/ktl`: its data, its token, its log.
-    pub state_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
     /// `KTL_AGENT_BIN`, when set; otherwise the one beside us, otherwise the one in `PATH`.
-    pub program: Option<PathBuf>,
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// Why the local agent could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum LocalError {
+pub(crate) enum LocalError {
     /// No `ktl-agent` anywhere.
     #[error("no ktl-agent in {beside} or in PATH; install it there, or set KTL_AGENT_BIN to its path")]
     NoProgram {
@@ -75,7 +75,7 @@ pub(super) struct Running {
 
 impl LocalAgent {
     /// The agent below the user's state folder.
-    pub fn of_user() -> Self {
+    pub(crate) fn of_user() -> Self {
         let home =
             || env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from).join(".local/state");
         let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -86,7 +86,7 @@ impl LocalAgent {
     }
 
     /// Whether an agent ever kept sessions here, so that there may be something to show.
-    pub fn has_history(&self) -> bool {
+    pub(crate) fn has_history(&self) -> bool {
         self.data_dir().is_dir()
     }
 

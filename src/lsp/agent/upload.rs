@@ -12,7 +12,7 @@ use crate::releases::Sources;
 /// Well under the 4 MiB that a gRPC message may have.
 const PIECE: usize = 256 * 1024;
 /// Enough for the largest set of sources over a slow line.
-const UPLOAD_DEADLINE: Duration = Duration::from_secs(120);
+const UPLOAD_DEADLINE: Duration = Duration::from_mins(2);
 
 impl Agent {
     /// Sends those of `sources` whose hash is in `missing`.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ktl_proto::control::v1::{Cursor, Finding, Frame, Session, Status};
+use ktl_proto::control::v1::{Finding, Frame, Session, Status};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
@@ -109,7 +109,7 @@ pub(super) async fn follow(
     interrupts: &mut Interrupts,
     only_reading: bool,
 ) -> Outcome {
-    let mut follower = agent.follow(session, Cursor::default());
+    let mut follower = agent.follow(session);
     let mut cancelled = false;
     let mut away = false;
     loop {

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use ktl_proto::control::v1::{Cursor, ListRequest, Meta, Session, Status};
+use ktl_proto::control::v1::{ListRequest, Meta, Session, Status};
 
 use super::{
     Common, Outcome,
@@ -132,7 +132,7 @@ impl One {
     async fn export(self) -> Result<Outcome, String> {
         let mut printer = Printer::new(super::Format::Json)?;
         let agent = self.common.agent(None)?;
-        let mut follower = agent.follow(&self.session_id, Cursor::default());
+        let mut follower = agent.follow(&self.session_id);
         while let Some(followed) = follower.next().await {
             match followed {
                 Followed::Frame(frame) => printer.frame(&frame),

@@ -163,11 +163,8 @@ impl Text {
 
     fn ended(&self, ended: &wire::Ended) -> Vec<String> {
         let color = if ended.status() == Status::Done { GREEN } else { RED };
-        let mut line = self.paint(color, status_word(ended.status()));
-        if !ended.message.is_empty() {
-            line += &format!("  {}", ended.message);
-        }
-        let mut lines = vec![String::new(), line];
+        let status = self.paint(color, status_word(ended.status()));
+        let mut lines = vec![String::new(), format!("{status}  {}", ended.message).trim_end().to_owned()];
         let left = ended.left_behind.as_ref().filter(|left| !left.release_status.is_empty());
         if let Some(left) = left.filter(|_| ended.status() != Status::Done) {
             lines.push(format!(

@@ -13,38 +13,38 @@ use crate::settings::resolve_path;
 
 /// Where a release goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     /// The agent's name for it, or ours for the context; empty lets a remote agent take its only one.
-    pub name: String,
+    pub(crate) name: String,
     /// For the local agent: the files, as `KUBECONFIG` would list them.
-    pub kubeconfigs: Vec<PathBuf>,
+    pub(crate) kubeconfigs: Vec<PathBuf>,
     /// For the local agent: the context in them.
-    pub context: String,
+    pub(crate) context: String,
     /// The namespace, which is never empty.
-    pub namespace: String,
+    pub(crate) namespace: String,
 }
 
 /// What lenses and titles show, always.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
+pub(crate) struct Label {
     /// The cluster.
-    pub cluster: String,
+    pub(crate) cluster: String,
     /// The namespace.
-    pub namespace: String,
+    pub(crate) namespace: String,
 }
 
 /// The kubeconfig files of the user's environment.
 #[derive(Debug, Clone, Default)]
-pub struct Kubeconfigs {
+pub(crate) struct Kubeconfigs {
     /// `KUBECONFIG`, split.
-    pub listed: Vec<PathBuf>,
+    pub(crate) listed: Vec<PathBuf>,
     /// `~/.kube/config`.
-    pub default: Option<PathBuf>,
+    pub(crate) default: Option<PathBuf>,
 }
 
 impl Kubeconfigs {
     /// As the environment says now.
-    pub fn of_environment() -> Self {
+    pub(crate) fn of_environment() -> Self {
         let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
         Self {
             listed: std::env::split_paths(&listed)
@@ -58,15 +58,24 @@ impl Kubeconfigs {
 
 impl Cluster {
     /// What lenses and titles show.
-    pub fn label(&self) -> Label {
+    pub(crate) fn label(&self) -> Label {
         let cluster = match (self.name.as_str(), self.context.as_str()) {
-            ("", "") => "the agent's cluster".to_owned(),
+            ("", "") => "default cluster".to_owned(),
             ("", only) | (only, "") => only.to_owned(),
             (name, context) if name == context => name.to_owned(),
             (name, context) => format!("{name} ({context})"),
         };
         Label { cluster, namespace: self.namespace.clone() }
     }
+}
+
+/// What a lens shows: where the release would go, as far as that can be found out.
+pub(crate) fn label(release: &Release, kubeconfigs: Option<&Kubeconfigs>) -> Label {
+    let known = match kubeconfigs {
+        None => Some(named(release)),
+        Some(environment) => from_kubeconfig(release, environment).ok(),
+    };
+    known.unwrap_or_else(|| named(release)).label()
 }
 
 /// The cluster of a release at a remote agent, which decides what a missing name means.

@@ -21,25 +21,25 @@ const MAX_DEPTH: usize = 32;
 
 /// The files of one operation.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// The folder that their paths count from.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// By path: relative, with `/`.
-    pub files: BTreeMap<String, SourceFile>,
+    pub(crate) files: BTreeMap<String, SourceFile>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceFile {
+pub(crate) struct SourceFile {
     /// Its content.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The SHA-256 of it, in lower-case hex.
-    pub sha256: String,
+    pub(crate) sha256: String,
 }
 
 impl SourceFile {
     /// Hashes the content.
-    pub fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { sha256: sha256(&bytes), bytes }
     }
 }

@@ -16,34 +16,34 @@ use crate::{settings::resolve_path, workspace::Buffers};
 
 /// An apply, ready to be sent.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The release.
-    pub release: String,
+    pub(crate) release: String,
     /// Where it goes.
-    pub cluster: Cluster,
+    pub(crate) cluster: Cluster,
     /// A path inside the sources, or a reference.
-    pub chart: String,
+    pub(crate) chart: String,
     /// For charts from a repository.
-    pub chart_version: String,
+    pub(crate) chart_version: String,
     /// Paths inside the sources, low to high.
-    pub values: Vec<String>,
+    pub(crate) values: Vec<String>,
     /// Single values over them.
-    pub set: Vec<SetFlag>,
+    pub(crate) set: Vec<SetFlag>,
     /// How to apply.
-    pub options: ApplyOptions,
+    pub(crate) options: ApplyOptions,
     /// The file that describes the release, inside the sources; empty for a bare chart.
-    pub config_path: String,
+    pub(crate) config_path: String,
     /// The files.
-    pub sources: Sources,
+    pub(crate) sources: Sources,
 }
 
 /// One of helm's `--set…` flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetFlag {
+pub(crate) struct SetFlag {
     /// Which.
-    pub kind: SetKind,
+    pub(crate) kind: SetKind,
     /// Its argument, with file paths inside the sources.
-    pub expression: String,
+    pub(crate) expression: String,
 }
 
 /// What the chart turned out to be.
@@ -55,7 +55,7 @@ enum Chart {
 
 /// Collects what an apply of `release` needs. Every problem is told, not only the first. `kubeconfigs` is `None` for
 /// a remote agent, which knows clusters by name.
-pub fn plan(
+pub(crate) fn plan(
     release: &Release,
     kubeconfigs: Option<&Kubeconfigs>,
     folders: &[PathBuf],
@@ -199,17 +199,12 @@ impl Parts<'_> {
         let mut files = Vec::new();
         for part in value.expression.split(',') {
             let item = Spanned::new(part.to_owned(), value.span);
-            match part.split_once('=') {
-                Some((key, file)) => {
-                    files.extend(
-                        self.file(&item, file, "set-file-missing").map(|path| (key.to_owned(), path)),
-                    );
-                }
-                None => {
-                    let message = format!("{part:?} names no file; write it as key=path");
-                    self.problems.push(self.release.error_at(&item, "set-file-missing", message));
-                }
-            }
+            let Some((key, file)) = part.split_once('=') else {
+                let message = format!("{part:?} names no file; write it as key=path");
+                self.problems.push(self.release.error_at(&item, "set-file-missing", message));
+                continue;
+            };
+            files.extend(self.file(&item, file, "set-file-missing").map(|path| (key.to_owned(), path)));
         }
         files
     }

@@ -10,8 +10,8 @@ use ktl_chart::finding::Finding;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Run;
-use crate::agent::Agent;
+use super::{Change, Frame, Run};
+use crate::{agent::Agent, releases::clean};
 
 /// Ended runs beyond this are forgotten, oldest first; the agent still has them.
 const MAX_KEPT: usize = 200;
@@ -74,6 +74,17 @@ impl Held {
         }
     }
 
+    /// Folds a frame in. A session that somebody else started says in its first frame which file names its release.
+    pub(crate) fn apply(&mut self, frame: &Frame) -> Change {
+        let change = self.run.apply(frame);
+        if !self.run.config_path.is_empty() {
+            self.definition = self.root.join(&self.run.config_path);
+        } else if !self.run.chart.is_empty() {
+            self.definition = clean(&self.root.join(&self.run.chart).join("Chart.yaml"));
+        }
+        change
+    }
+
     /// The same release of the same file.
     fn is_of(&self, definition: &Path, release: &str) -> bool {
         self.definition == definition && self.run.release == release
@@ -97,6 +108,12 @@ impl Runs {
         let result = self.lock().held.get_mut(session).map(change);
         self.touch();
         result
+    }
+
+    /// Forgets a run.
+    pub(crate) fn remove(&self, session: &str) {
+        self.lock().held.remove(session);
+        self.touch();
     }
 
     /// A copy of a run.

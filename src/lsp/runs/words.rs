@@ -32,23 +32,20 @@ impl Run {
         match &self.state {
             State::Starting | State::Running => format!("{place}: {}", self.doing()),
             State::NotStarted(why) => format!("{} was not started: {why}", self.release),
-            State::Ended { status, message, left_behind, .. } => {
-                let mut verdict = format!("{place} {}", status_word(*status));
+            State::Ended { status: Status::Done, .. } => {
                 let (ready, all) = self.readiness();
-                if *status == Status::Done {
-                    if all > 0 {
-                        verdict += &format!(": {ready} of {all} objects ready");
-                    }
-                    return verdict;
-                }
+                let objects =
+                    if all > 0 { format!(": {ready} of {all} objects ready") } else { String::new() };
+                format!("{place} {}{objects}", status_word(Status::Done))
+            }
+            State::Ended { status, message, left_behind, .. } => {
                 let why = if message.is_empty() { self.first_finding() } else { Some(message.clone()) };
-                if let Some(why) = why {
-                    verdict += &format!(": {}", first_line(&why));
-                }
-                if let Some(left) = left_behind.as_ref().filter(|left| !left.release_status.is_empty()) {
-                    verdict += &format!(" (release is {}, revision {})", left.release_status, left.revision);
-                }
-                verdict
+                let why = why.map_or_else(String::new, |why| format!(": {}", first_line(&why)));
+                let left = left_behind.as_ref().filter(|left| !left.release_status.is_empty());
+                let left = left.map_or_else(String::new, |left| {
+                    format!(" (release is {}, revision {})", left.release_status, left.revision)
+                });
+                format!("{place} {}{why}{left}", status_word(*status))
             }
         }
     }

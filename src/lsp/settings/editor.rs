@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{Given, Layer, Mistake, Origin, TokenSource, resolve_path};
 
 /// What the editor's settings say about the agent; relative paths count from the workspace folder.
-pub fn from_editor(settings: &Value, folder: &Path) -> (Layer, Vec<Mistake>) {
+pub(crate) fn from_editor(settings: &Value, folder: &Path) -> (Layer, Vec<Mistake>) {
     let mut mistakes = Vec::new();
     let settings = settings.get("ktl").unwrap_or(settings);
     let Some(agent) = object(settings, "agent", "ktl.agent", &mut mistakes) else {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Given, Layer, Mistake, Origin, Token, TokenSource};
 
 /// What the `KTL_REMOTE_*` variables say. `variable` reads the environment.
-pub fn from_environment(variable: &dyn Fn(&str) -> Option<String>) -> (Layer, Vec<Mistake>) {
+pub(crate) fn from_environment(variable: &dyn Fn(&str) -> Option<String>) -> (Layer, Vec<Mistake>) {
     let mut mistakes = Vec::new();
     let text =
         |name: &str| variable(name).filter(|value| !value.is_empty()).map(|value| Given::new(value, name));

@@ -10,7 +10,7 @@ use ktl_chart::{
 use super::{Given, Layer, Origin, TokenSource, resolve_path};
 
 /// What `path` says; relative paths in it count from its folder.
-pub fn from_config(path: &Path, agent: &AgentSettings) -> Layer {
+pub(crate) fn from_config(path: &Path, agent: &AgentSettings) -> Layer {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let text = |key: &str, value: &Option<Spanned<String>>| {
         value
@@ -41,7 +41,7 @@ pub fn from_config(path: &Path, agent: &AgentSettings) -> Layer {
 }
 
 /// What the user's own file says; nothing when there is none.
-pub fn from_user_file() -> Layer {
+pub(crate) fn from_user_file() -> Layer {
     let Some(home) = std::env::var_os("HOME").map(PathBuf::from) else { return Layer::default() };
     let path = home.join(".ktl/config.yaml");
     let Ok(text) = std::fs::read_to_string(&path) else { return Layer::default() };

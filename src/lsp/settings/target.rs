@@ -13,25 +13,25 @@ use crate::{
 
 /// Who asks for an agent, and with which words of its own.
 #[derive(Debug, Clone, Default)]
-pub struct Asking {
+pub(crate) struct Asking {
     /// The folders of the workspace.
-    pub folders: Vec<PathBuf>,
+    pub(crate) folders: Vec<PathBuf>,
     /// What the editor's settings say.
-    pub editor: Value,
+    pub(crate) editor: Value,
     /// `--agent`.
-    pub argument: Option<String>,
+    pub(crate) argument: Option<String>,
 }
 
 impl Asking {
     /// The agent for work on what `file` describes, or for the workspace as a whole. Reads files.
-    pub fn target(&self, file: Option<&Path>, buffers: &Buffers) -> Result<Target, Vec<Mistake>> {
+    pub(crate) fn target(&self, file: Option<&Path>, buffers: &Buffers) -> Result<Target, Vec<Mistake>> {
         let variable = |name: &str| std::env::var(name).ok();
         let (environment, mut mistakes) = from_environment(&variable);
         let folder = self.folders.first().map_or(Path::new("/"), PathBuf::as_path);
         let (editor, wrong) = from_editor(&self.editor, folder);
         mistakes.extend(wrong);
         let resolved = from_user_file()
-            .under(self.from_workspace(file, buffers))
+            .under(self.written(file, buffers))
             .under(environment)
             .under(editor)
             .under(Layer::from_argument(self.argument.as_deref()))
@@ -46,7 +46,7 @@ impl Asking {
     }
 
     /// The first `agent` block of: the file itself, then the workspace folders.
-    fn from_workspace(&self, file: Option<&Path>, buffers: &Buffers) -> Layer {
+    fn written(&self, file: Option<&Path>, buffers: &Buffers) -> Layer {
         let own = file.filter(|path| workspace::is_config(path)).map(Path::to_owned);
         let roots = self.folders.iter().flat_map(|folder| workspace::configs_in(folder, buffers));
         own.into_iter()
@@ -61,7 +61,7 @@ impl Asking {
 }
 
 /// Mistakes as one message.
-pub fn told(mistakes: &[Mistake]) -> String {
+pub(crate) fn told(mistakes: &[Mistake]) -> String {
     mistakes.iter().map(|mistake| mistake.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 

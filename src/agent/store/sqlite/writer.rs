@@ -93,9 +93,7 @@ impl Writer {
     /// Says that these sessions have changed.
     pub(super) fn say(&self, sessions: &[SessionId]) {
         if let Some(tell) = self.tell.get() {
-            for session in sessions {
-                tell(session);
-            }
+            sessions.iter().for_each(|session| tell(session));
         }
     }
 

@@ -1,0 +1,238 @@
+//! `ktl.cancel`, `ktl.attach`, `ktl.openReplay`, `ktl.showSessions`: commands about sessions that exist.
+
+use std::{path::PathBuf, time::SystemTime};
+
+use lsp_types::{MessageType, ProgressToken};
+use serde_json::{Value, json};
+
+use super::{
+    Answer, Arguments, Command, Desk,
+    watch::{Texts, all_sessions},
+};
+use crate::{
+    agent::{Agent, AgentError, possible_roots, workspace_key},
+    progress::token_of,
+    runs::{Held, Run, Session, ago, status_word},
+    task,
+};
+
+/// Sessions that are listed for a workspace.
+const LISTED: u32 = 20;
+
+impl Desk {
+    /// Stops the session that is meant: the one that was named, else the only one that runs.
+    pub(super) async fn cancel(&self, arguments: &Arguments) -> Result<Answer, String> {
+        if let Some(session) = &arguments.session_id {
+            return match self.runs().get(session) {
+                Some(held) if held.run.is_running() => Ok(stop(&held)),
+                Some(held) => Ok(Answer::session(session, held.url)),
+                None => self.cancel_elsewhere(session.clone()).await,
+            };
+        }
+        let mut running = self.runs().running();
+        if let Some(release) = &arguments.release {
+            running.retain(|held| held.run.release == *release);
+        }
+        match running.as_slice() {
+            [] => Err("nothing is running here; see ktl.showSessions".to_owned()),
+            [held] => Ok(stop(held)),
+            several => {
+                let choices: Vec<Value> = several.iter().map(choice).collect();
+                self.offer("Cancel which run?", &choices, Command::Cancel);
+                Ok(Answer::choices(choices))
+            }
+        }
+    }
+
+    /// A session that this editor did not start.
+    async fn cancel_elsewhere(&self, session: String) -> Result<Answer, String> {
+        let agent = self.agent(None).await?;
+        let answer = Answer::session(&session, agent.url(&session));
+        let desk = self.clone();
+        task::spawn("cancel", async move {
+            let (kind, message) = match agent.cancel(&session).await {
+                Ok(found) => {
+                    (MessageType::INFO, format!("session {session} is {}", status_word(found.status())))
+                }
+                Err(error) => (MessageType::ERROR, format!("session {session} was not cancelled: {error}")),
+            };
+            desk.say(kind, message).await;
+        });
+        Ok(answer)
+    }
+
+    /// Follows a session, with everything that the one who started it sees.
+    pub(super) async fn attach(
+        &self,
+        arguments: &Arguments,
+        token: Option<ProgressToken>,
+    ) -> Result<Answer, String> {
+        let session = self.meant(arguments)?;
+        let held = self.runs().get(&session);
+        let agent = self.agent_of(held.as_ref()).await?;
+        self.runs().set_current(&session);
+        let answer = Answer::session(
+            &session,
+            agent.url(&session).or(held.as_ref().and_then(|held| held.url.clone())),
+        );
+        // One that runs here is followed already, by the one who started it.
+        if !held.is_some_and(|held| held.run.is_running()) {
+            self.remember_token(&session, token.as_ref());
+            let desk = self.clone();
+            task::spawn("attach", async move { desk.join(agent, session, token).await });
+        }
+        Ok(answer)
+    }
+
+    async fn join(self, agent: Agent, session: String, token: Option<ProgressToken>) {
+        let found = match agent.session(&session).await {
+            Ok(found) => found,
+            Err(error) => {
+                return self
+                    .say(MessageType::ERROR, format!("session {session} cannot be followed: {error}"))
+                    .await;
+            }
+        };
+        if self.runs().get(&session).is_none() {
+            let root = self.root_of(&found);
+            self.add_recorded(&agent, &found, root);
+        }
+        let meta = found.meta.unwrap_or_default();
+        let title = format!("{} {} in {}/{}", meta.command, meta.release, meta.cluster, meta.namespace);
+        let progress = self.progresses().start(self.editor(), token, token_of(&session), title);
+        self.watch(agent, &session, progress, Texts::Recorded).await;
+    }
+
+    /// Opens the page of the session that is meant.
+    pub(super) async fn open_replay(&self, arguments: &Arguments) -> Result<Answer, String> {
+        let session = self.meant(arguments)?;
+        let held = self.runs().get(&session);
+        let agent = self.agent_of(held.as_ref()).await?;
+        self.runs().set_current(&session);
+        let answer = Answer::session(&session, agent.url(&session).or(held.and_then(|held| held.url)));
+        self.reveal(agent, session);
+        Ok(answer)
+    }
+
+    /// Lists the sessions of the workspace in the log, and opens the newest.
+    pub(super) async fn show_sessions(&self) -> Result<Answer, String> {
+        let agent = self.agent(None).await?;
+        let current = self.runs().current();
+        let url = current.as_deref().and_then(|session| Some(all_sessions(&agent.url(session)?, session)));
+        let desk = self.clone();
+        task::spawn("sessions", async move {
+            match desk.recorded(&agent).await {
+                Ok(sessions) => desk.tell(&agent, &sessions).await,
+                Err(error) => {
+                    desk.say(MessageType::ERROR, format!("the sessions cannot be listed: {error}")).await;
+                }
+            }
+        });
+        Ok(Answer { session_id: current, url, choices: Vec::new() })
+    }
+
+    /// The sessions of this workspace, the last seen first, each with the folder that its paths count from.
+    pub(super) async fn recorded(&self, agent: &Agent) -> Result<Vec<(Session, PathBuf)>, AgentError> {
+        let mut roots: Vec<PathBuf> =
+            self.folders().iter().flat_map(|folder| possible_roots(folder)).collect();
+        roots.sort();
+        roots.dedup();
+        let mut sessions = Vec::new();
+        for root in roots {
+            let found = agent.sessions_of(&root, LISTED).await?;
+            sessions.extend(found.into_iter().map(|session| (session, root.clone())));
+        }
+        sessions.sort_by_key(|(session, _)| std::cmp::Reverse(session.created_unix_nano));
+        Ok(sessions)
+    }
+
+    async fn tell(&self, agent: &Agent, sessions: &[(Session, PathBuf)]) {
+        let Some((newest, _)) = sessions.first() else {
+            let message = "no sessions of this workspace yet; start one with ktl.apply".to_owned();
+            return self.say(MessageType::INFO, message).await;
+        };
+        let now = SystemTime::now();
+        for (session, _) in sessions {
+            let url = agent.url(&session.session_id).unwrap_or_default();
+            self.log().line(MessageType::INFO, format!("{} {url}", line(session, now)));
+        }
+        let message = format!(
+            "{} sessions of this workspace are in the log; the newest: {}",
+            sessions.len(),
+            line(newest, now)
+        );
+        self.say(MessageType::INFO, message).await;
+        self.reveal(agent.clone(), newest.session_id.clone());
+    }
+
+    /// Takes in a session that somebody else started.
+    pub(super) fn add_recorded(&self, agent: &Agent, session: &Session, root: PathBuf) {
+        let meta = session.meta.clone().unwrap_or_default();
+        let run = Run {
+            namespace: meta.namespace,
+            cluster: meta.cluster,
+            ..Run::new(&session.session_id, &meta.release)
+        };
+        let definition = root.join(".ktl.yaml");
+        let mut held = Held::new(run, root, definition);
+        held.agent = Some(agent.clone());
+        held.url = Some(session.url.clone())
+            .filter(|url| !url.is_empty())
+            .or_else(|| agent.url(&session.session_id));
+        self.runs().add(held);
+    }
+
+    fn root_of(&self, session: &Session) -> PathBuf {
+        let key = session.meta.as_ref().map(|meta| meta.workspace.as_str()).unwrap_or_default();
+        let folders = self.folders();
+        let roots = folders.iter().flat_map(|folder| possible_roots(folder));
+        let found = roots.into_iter().find(|root| workspace_key(root) == key);
+        found.or_else(|| folders.first().cloned()).unwrap_or_else(|| PathBuf::from("/"))
+    }
+
+    /// The session that was named, or the one of the release that was named, or the current one.
+    fn meant(&self, arguments: &Arguments) -> Result<String, String> {
+        if let Some(session) = &arguments.session_id {
+            return Ok(session.clone());
+        }
+        let of_release = |release: &String| {
+            let newest = self.runs().newest().into_iter().filter(|held| held.run.release == *release);
+            newest.max_by_key(|held| held.number).map(|held| held.run.session)
+        };
+        match &arguments.release {
+            Some(release) => of_release(release)
+                .ok_or_else(|| format!("no session of {release} is known here; see ktl.showSessions")),
+            None => self
+                .runs()
+                .current()
+                .ok_or_else(|| "no session is known here yet; start one with ktl.apply".to_owned()),
+        }
+    }
+}
+
+fn stop(held: &Held) -> Answer {
+    held.cancel.cancel();
+    Answer::session(&held.run.session, held.url.clone())
+}
+
+fn choice(held: &Held) -> Value {
+    json!({
+        "sessionId": held.run.session,
+        "release": held.run.release,
+        "namespace": format!("{}/{}", held.run.cluster, held.run.namespace),
+    })
+}
+
+fn line(session: &Session, now: SystemTime) -> String {
+    let meta = session.meta.clone().unwrap_or_default();
+    format!(
+        "{} {} in {}/{} {} {} ({})",
+        meta.command,
+        meta.release,
+        meta.cluster,
+        meta.namespace,
+        status_word(session.status()),
+        ago(session.created_unix_nano, now),
+        session.session_id,
+    )
+}

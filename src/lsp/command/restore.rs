@@ -1,0 +1,78 @@
+//! After a restart of the editor: what ran is followed again, and what was found is shown again.
+
+use std::{collections::HashSet, path::Path};
+
+use super::{Desk, watch::Texts};
+use crate::{
+    agent::{Agent, Target},
+    progress::token_of,
+    runs::{Session, Status},
+    task,
+};
+
+/// Releases of one workspace whose last run is read again.
+const MOST: usize = 20;
+
+impl Desk {
+    /// Finds the sessions of this workspace, in a task. A local agent that never ran is not started for this.
+    pub(crate) fn restore(&self) {
+        let desk = self.clone();
+        task::spawn("restore", async move {
+            if let Err(why) = desk.restored().await {
+                tracing::info!(why, "no sessions were restored");
+            }
+        });
+    }
+
+    async fn restored(&self) -> Result<(), String> {
+        let agent = self.agent(None).await?;
+        if let Target::Local(local) = agent.target()
+            && !local.has_history()
+        {
+            return Ok(());
+        }
+        let sessions = self.recorded(&agent).await.map_err(|error| error.to_string())?;
+        let mut seen = HashSet::new();
+        let mut newest = Vec::new();
+        for (session, root) in sessions {
+            let meta = session.meta.clone().unwrap_or_default();
+            if self.runs().get(&session.session_id).is_none()
+                && seen.insert((root.clone(), meta.cluster, meta.namespace, meta.release))
+            {
+                newest.push((session, root));
+            }
+        }
+        newest.truncate(MOST);
+        // Oldest first, so that of two runs the younger one counts as the newer.
+        for (session, root) in newest.into_iter().rev() {
+            self.add_recorded(&agent, &session, root);
+            if session.status() == Status::Running {
+                self.go_on(agent.clone(), session);
+            } else {
+                self.read(&agent, &session.session_id).await;
+                self.forget_foreign(&session.session_id);
+            }
+        }
+        Ok(())
+    }
+
+    /// A folder above ours may hold other workspaces; what ran there is shown there.
+    fn forget_foreign(&self, session: &str) {
+        let folders = self.folders();
+        let foreign = |path: &Path| !folders.iter().any(|folder| path.starts_with(folder));
+        if self.runs().get(session).is_some_and(|held| foreign(&held.definition)) {
+            self.runs().remove(session);
+        }
+    }
+
+    fn go_on(&self, agent: Agent, session: Session) {
+        let desk = self.clone();
+        task::spawn("attach", async move {
+            let meta = session.meta.unwrap_or_default();
+            let title = format!("{} {} to {}/{}", meta.command, meta.release, meta.cluster, meta.namespace);
+            let token = token_of(&session.session_id);
+            let progress = desk.progresses().start(desk.editor(), None, token, title);
+            desk.watch(agent, &session.session_id, progress, Texts::Recorded).await;
+        });
+    }
+}

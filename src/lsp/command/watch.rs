@@ -1,0 +1,181 @@
+//! Follows a session for the editor: progress, log, findings, and the verdict at its end.
+
+use std::{path::Path, sync::Arc};
+
+use lsp_types::MessageType;
+
+use super::Desk;
+use crate::{
+    agent::{Agent, Followed, session_url},
+    progress::Progress,
+    releases::{Sources, sha256},
+    runs::{Change, Frame, Level, Place, Run, State, Status, files},
+    task,
+};
+
+/// Where the texts are that findings count in.
+pub(super) enum Texts {
+    /// We sent them ourselves.
+    Sent(Arc<Sources>),
+    /// Somebody else did; the agent has masked copies.
+    Recorded,
+}
+
+impl Desk {
+    /// Follows to the end, showing everything.
+    pub(super) async fn watch(&self, agent: Agent, session: &str, progress: Progress, texts: Texts) {
+        let Some(held) = self.runs().get(session) else { return };
+        let mut follower = agent.follow(session);
+        let mut asked_to_stop = false;
+        loop {
+            let followed = tokio::select! {
+                followed = follower.next() => followed,
+                () = held.cancel.cancelled(), if !asked_to_stop => {
+                    asked_to_stop = true;
+                    progress.doing("cancelling".to_owned());
+                    self.pass_cancel(agent.clone(), session.to_owned());
+                    continue;
+                }
+            };
+            let Some(followed) = followed else { break };
+            match followed {
+                Followed::Frame(frame) => {
+                    self.note_texts(&agent, session, &frame, &texts).await;
+                    self.take(session, &frame, &progress);
+                }
+                Followed::Away { why, retry } => {
+                    let seconds = retry.as_secs_f32();
+                    progress.doing(format!("the agent is away ({why}), trying again in {seconds:.1} s"));
+                }
+                other => self.take_other(session, &agent, other),
+            }
+        }
+        self.finish(session, progress).await;
+    }
+
+    /// Reads what is recorded of a session, showing nothing but what it found.
+    pub(super) async fn read(&self, agent: &Agent, session: &str) {
+        let mut follower = agent.follow(session);
+        while let Some(followed) = follower.next().await {
+            match followed {
+                Followed::Frame(frame) => {
+                    self.note_texts(agent, session, &frame, &Texts::Recorded).await;
+                    self.runs().update(session, |held| held.apply(&frame));
+                }
+                Followed::CaughtUp if self.runs().is_running(session) => return,
+                Followed::Away { .. } | Followed::Failed(_) => return,
+                other => self.take_other(session, agent, other),
+            }
+        }
+    }
+
+    /// Folds a frame, and shows what it says.
+    fn take(&self, session: &str, frame: &Frame, progress: &Progress) {
+        let folded = self.runs().update(session, |held| {
+            let change = held.apply(frame);
+            (change, held.run.release.clone(), held.run.doing())
+        });
+        let Some((change, release, doing)) = folded else { return };
+        progress.doing(doing);
+        if let Change::Line { level, text } = change {
+            self.log().line(kind(level), format!("{release} {session}: {text}"));
+        }
+    }
+
+    fn take_other(&self, session: &str, agent: &Agent, followed: Followed) {
+        let url = agent.url(session);
+        self.runs().update(session, |held| {
+            held.url = url.or(held.url.take());
+            match followed {
+                Followed::Restarted => held.run.restart(),
+                Followed::End(end) => held.run.end(&end),
+                Followed::Failed(error) if held.run.is_running() => {
+                    held.run.state = State::NotStarted(error.to_string());
+                }
+                _ => {}
+            }
+        });
+    }
+
+    async fn finish(&self, session: &str, progress: Progress) {
+        self.forget_token(session);
+        let Some(held) = self.runs().get(session) else { return };
+        let verdict = held.run.verdict();
+        progress.end(verdict.clone());
+        let message = match &held.url {
+            Some(url) => format!("{verdict} · {url}"),
+            None => format!("{verdict} · session {session}"),
+        };
+        self.say(verdict_kind(&held.run.state), message).await;
+    }
+
+    fn pass_cancel(&self, agent: Agent, session: String) {
+        let desk = self.clone();
+        task::spawn("cancel", async move {
+            if let Err(error) = agent.cancel(&session).await {
+                desk.say(MessageType::ERROR, format!("session {session} was not cancelled: {error}")).await;
+            }
+        });
+    }
+
+    /// Keeps the texts that a finding counts in, so that it can move with them.
+    async fn note_texts(&self, agent: &Agent, session: &str, frame: &Frame, texts: &Texts) {
+        let Some(finding) = Run::finding_of(frame) else { return };
+        let Some(held) = self.runs().get(session) else { return };
+        for place in files(finding) {
+            let path = held.root.join(&place.file);
+            if held.texts.contains_key(&path) {
+                continue;
+            }
+            if let Some(text) = self.text_of(agent, session, &path, place, texts).await {
+                self.runs().update(session, |held| held.texts.insert(path, text));
+            }
+        }
+    }
+
+    /// The text that ran: what we sent, or the file as it is if it is still the same, or the agent's copy.
+    async fn text_of(
+        &self,
+        agent: &Agent,
+        session: &str,
+        path: &Path,
+        place: &Place,
+        texts: &Texts,
+    ) -> Option<Arc<str>> {
+        if let Texts::Sent(sources) = texts {
+            let file = sources.files.get(&place.file)?;
+            return Some(String::from_utf8_lossy(&file.bytes).into());
+        }
+        let (buffers, path) = (self.buffers(), path.to_owned());
+        let now = task::blocking("read", move || buffers.text(&path).ok()).await.flatten();
+        if let Some(now) = now.filter(|now| sha256(now.as_bytes()) == place.sha256) {
+            return Some(now.into());
+        }
+        let recorded = agent.source(session, &place.file).await;
+        let recorded =
+            recorded.map_err(|error| tracing::warn!(%error, session, file = place.file, "no source"));
+        recorded.ok().map(|recorded| String::from_utf8_lossy(&recorded.masked).into())
+    }
+}
+
+fn kind(level: Level) -> MessageType {
+    match level {
+        Level::Error => MessageType::ERROR,
+        Level::Warn => MessageType::WARNING,
+        Level::Debug => MessageType::LOG,
+        Level::Info | Level::Unspecified => MessageType::INFO,
+    }
+}
+
+fn verdict_kind(state: &State) -> MessageType {
+    match state {
+        State::Ended { status: Status::Done, .. } => MessageType::INFO,
+        State::Ended { status: Status::Cancelled, .. } => MessageType::WARNING,
+        _ => MessageType::ERROR,
+    }
+}
+
+/// The page of all sessions of an agent.
+pub(super) fn all_sessions(url: &str, session: &str) -> String {
+    url.strip_suffix(&session_url("", session)).unwrap_or(url).to_owned()
+}
