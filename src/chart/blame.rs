@@ -17,7 +17,7 @@ mod template;
 
 use std::collections::BTreeMap;
 
-use crate::finding::{Finding, ObjectRef};
+use crate::finding::{Finding, ObjectRef, Place};
 use scene::Scene;
 
 /// What took part in an operation that failed.
@@ -74,12 +74,24 @@ pub enum HelmStep {
 /// The findings of a failure: one at least. A place that is not known is `None`, never a guess.
 pub fn blame(case: &Case<'_>, outcome: &Outcome) -> Vec<Finding> {
     let scene = Scene::new(case);
-    match outcome {
+    let mut findings = match outcome {
         Outcome::Helm { step, stderr, .. } => helm(&scene, *step, stderr),
         Outcome::Object { object, field, reason, message } => {
             vec![release::object(&scene, object, field.as_deref(), reason, message)]
         }
         Outcome::Message(message) => vec![release::unknown(&scene, "operation-failed", message.trim())],
+    };
+    for finding in &mut findings {
+        let related = finding.related.iter_mut().map(|related| &mut related.place);
+        related.chain(&mut finding.place).for_each(|place| show(&scene, place));
+    }
+    findings
+}
+
+/// Widens what takes no room, such as an empty key, to the word before it.
+fn show(scene: &Scene<'_>, place: &mut Place) {
+    if let Some(text) = scene.text(&place.file).filter(|_| place.span.is_empty()) {
+        place.span = crate::yaml::shown(text, place.span);
     }
 }
 

@@ -107,6 +107,6 @@ fn missing(scene: &Scene<'_>, printed: &str, message: &str) -> Option<Finding> {
     if let Some(span) = in_set() {
         return Some(Finding::at(scene.in_config(span)?, Severity::Error, "set-file-missing", message));
     }
-    let span = in_chart()?;
-    Some(Finding::at(scene.in_config(span)?, Severity::Error, "chart-missing", message))
+    let text = format!("the chart cannot be loaded: {message}");
+    Some(Finding::at(scene.in_config(in_chart()?)?, Severity::Error, "chart-missing", text))
 }

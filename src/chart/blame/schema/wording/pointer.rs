@@ -28,7 +28,7 @@ pub(super) fn parse(lines: &[&str]) -> Vec<Violation> {
             pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
         add(&mut nodes, Node { indent, pointer: steps, message, causes: Vec::new() });
     }
-    nodes.into_iter().map(violation).collect()
+    nodes.into_iter().flat_map(violations).collect()
 }
 
 fn add(nodes: &mut Vec<Node>, node: Node) {
@@ -38,6 +38,15 @@ fn add(nodes: &mut Vec<Node>, node: Node) {
     }
 }
 
+/// The violations of a tree. A head that only says that something below is wrong gives way to all that is below.
+fn violations(node: Node) -> Vec<Violation> {
+    let is_frame = node.message == "validation failed" || node.message.starts_with("'allOf'");
+    if is_frame && !node.causes.is_empty() {
+        return node.causes.into_iter().flat_map(violations).collect();
+    }
+    vec![violation(node)]
+}
+
 /// The violation of a tree: at its head, unless exactly one branch got further than the head, because then that is the
 /// form that was meant.
 fn violation(node: Node) -> Violation {
@@ -45,14 +54,12 @@ fn violation(node: Node) -> Violation {
     let depth = node.pointer.len();
     let alternatives = node.message.starts_with("'anyOf'") || node.message.starts_with("'oneOf'");
     if !node.causes.is_empty() {
-        let all_of = node.message.starts_with("'allOf'");
         let deeper = node.causes.iter().filter(|cause| deepest(cause).pointer.len() > depth).count();
         let meant = match node.causes.as_slice() {
             [only] => Some(only),
             causes if alternatives && deeper == 1 => {
                 causes.iter().find(|cause| deepest(cause).pointer.len() > depth)
             }
-            causes if all_of => causes.first(),
             _ => None,
         };
         if let Some(meant) = meant {

@@ -86,3 +86,16 @@ fn several_violations_stay_several() {
     assert_eq!(shown("- at '/b': got string, want integer\n- at '/a': got number, want string").len(), 2);
     assert_eq!(shown("- a: Invalid type. Expected: string, given: integer\n- a.b: x is required").len(), 2);
 }
+
+#[test]
+fn frames_around_violations_give_way_to_them() {
+    let tree = "- at '': validation failed\n  - at '': missing property 'host'\n  - at '/image': validation failed\n    - at '/image': missing property 'repository'\n    - at '/image': additional properties 'tga' not allowed";
+    let found: Vec<_> = shown(tree).into_iter().map(|(context, kind, _)| (context, kind)).collect();
+    let missing = |name: &str| Kind::Missing(names(&[name]));
+    let expected = [
+        ("values", missing("host")),
+        ("image", missing("repository")),
+        ("image", Kind::Key(names(&["tga"]))),
+    ];
+    assert_eq!(found, expected.map(|(context, kind)| (context.to_owned(), kind)));
+}
