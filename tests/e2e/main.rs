@@ -30,5 +30,12 @@ mod wire;
 mod workspace;
 
 mod apply;
+mod buffers;
+mod cancel;
+mod doors;
 mod failures;
+mod interrupted;
+mod secrets;
+mod shared;
 mod story;
+mod terminal;

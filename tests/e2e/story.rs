@@ -173,7 +173,7 @@ pub(crate) fn facts<'a>(frames: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 /// The folder with the built programs.
-fn binaries() -> PathBuf {
+pub(crate) fn binaries() -> PathBuf {
     let built = Path::new(env!("CARGO_BIN_EXE_ktl-lsp")).parent().expect("a binary is in a folder");
     let folder = std::env::var_os("KTL_TEST_BIN").map_or_else(|| built.to_owned(), PathBuf::from);
     assert!(
