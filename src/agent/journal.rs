@@ -126,7 +126,8 @@ impl Journal {
     }
 
     /// As [`Journal::follow`], but an end is not told and does not end it: clients of the public API expect a tail
-    /// that stays. Frames that come after an end are sent too.
+    /// that stays. Frames that come after an end are sent too, and a session that is not
+    /// there yet is waited for.
     pub fn tail(
         &self,
         id: &SessionId,

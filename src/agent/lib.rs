@@ -14,3 +14,14 @@ pub mod helm;
 pub mod kube;
 pub mod shim;
 pub mod sources;
+
+pub mod auth;
+pub mod grpc;
+pub mod http;
+pub mod publishers;
+pub mod serve;
+
+pub mod app;
+pub mod config;
+pub mod lock;
+pub mod shutdown;

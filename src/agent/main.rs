@@ -1,3 +1,60 @@
 //! The `ktl-agent` program: arguments in, exit code out.
 
-fn main() {}
+use std::{
+    future::Future,
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use ktl_agent::{
+    app::App,
+    config::{Cli, Command, Config},
+    shim, shutdown,
+};
+use tokio::runtime::Builder;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match cli.command {
+        // One thread is enough to read two pipes, and a shim may live for hours.
+        Some(Command::Shim { run }) => block_on(Builder::new_current_thread(), async move {
+            shim::run(&run).await.with_context(|| format!("cannot run {}", run.display()))
+        }),
+        None => match Config::new(cli.serve) {
+            Ok(config) => block_on(Builder::new_multi_thread(), serve(config)),
+            Err(mistakes) => {
+                eprintln!("{mistakes}");
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ktl-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(mut runtime: Builder, task: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = runtime.enable_all().build().context("cannot start")?;
+    let ended = runtime.block_on(task);
+    // A read that hangs in the file system must not hold the process.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_env("KTL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let colors = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colors).with_writer(io::stderr).init();
+    let app = App::build(config).await?;
+    // Caught from here on: whoever reads the ready line may send a signal at once.
+    let signals = shutdown::signals().context("cannot catch signals")?;
+    writeln!(io::stdout(), "{}", app.ready()).context("cannot write the ready line to stdout")?;
+    app.run(async { signals.await.to_owned() }).await
+}

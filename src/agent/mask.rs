@@ -160,7 +160,7 @@ impl Masker {
 
     fn mark(&self, out: &mut String, secret: &Secret<'_>) {
         let quote = if secret.quote { "\"" } else { "" };
-        out.push_str(&format!("{quote}{}{quote}", self.mark_of(secret.value)));
+        out.extend([quote, &self.mark_of(secret.value), quote]);
     }
 
     fn mark_of(&self, value: &str) -> String {
@@ -267,13 +267,17 @@ impl Maskable for String {
 
 impl<T: Maskable> Maskable for Vec<T> {
     fn hide(&mut self, masker: &Masker) {
-        self.iter_mut().for_each(|item| item.hide(masker));
+        for item in self {
+            item.hide(masker);
+        }
     }
 }
 
 impl<T: Maskable> Maskable for Option<T> {
     fn hide(&mut self, masker: &Masker) {
-        self.iter_mut().for_each(|item| item.hide(masker));
+        for item in self {
+            item.hide(masker);
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! `cargo xtask`: the project's own tasks.
 
+mod bench;
 mod cache;
 mod cluster;
 mod gate;
 mod hex;
 mod process;
 mod say;
+mod scratch;
 mod tools;
 mod workspace;
 
@@ -32,6 +34,14 @@ enum Task {
     /// A real Kubernetes on this machine.
     #[command(subcommand)]
     Cluster(ClusterTask),
+    /// Measures what the project promises about speed and memory.
+    Bench {
+        /// Which one: lsp or agent.
+        name: String,
+        /// Prints one JSON object instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
     /// Everything that must hold before a change goes in; ends with a line `N passed, N failed, N skipped`.
     Test {
         /// Runs only this part; repeatable.
@@ -71,6 +81,7 @@ struct Named {
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Cluster(task) => cluster(task),
+        Task::Bench { name, json } => bench::run(&name, json),
         Task::Test { list: true, .. } => {
             gate::list();
             Ok(())

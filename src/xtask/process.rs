@@ -96,6 +96,13 @@ impl Program {
         self.command.spawn().with_context(|| self.cannot_start())
     }
 
+    /// Starts it with its standard input and output in the caller's hands, and what it says on standard error in `log`.
+    pub(crate) fn talk(mut self, log: &Path) -> Result<Child> {
+        let file = File::create(log).with_context(|| format!("cannot write the log {}", log.display()))?;
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
+        self.command.spawn().with_context(|| self.cannot_start())
+    }
+
     fn cannot_start(&self) -> String {
         format!("cannot start {}: is it installed?", self.shown())
     }

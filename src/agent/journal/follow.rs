@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// What a follower is told, in order.
+#[allow(clippy::large_enum_variant)] // Nearly all of them are frames: a box would cost each one an allocation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Followed {
     /// The next frame.
@@ -125,7 +126,14 @@ impl Follower {
     async fn read(&mut self) -> Result<(), StoreError> {
         // Seen before the read: a write that comes during it wakes the wait below.
         self.more.mark_unchanged();
-        let page = self.store.page(&self.id, self.after, PageLimit::default()).await?;
+        let page = match self.store.page(&self.id, self.after, PageLimit::default()).await {
+            // A tail may be there before its session is.
+            Err(StoreError::NotFound(_)) if self.until == Until::Left && self.after == Cursor::START => {
+                let _ = timeout(self.heartbeat, self.more.changed()).await;
+                return Ok(());
+            }
+            page => page?,
+        };
         match page {
             Page::Foreign(Heading { epoch, first, head, .. }) => {
                 self.waiting.push_back(Followed::Resync { epoch, first, head });

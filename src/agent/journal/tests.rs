@@ -56,7 +56,7 @@ fn texts(followed: &[Followed]) -> Vec<String> {
     followed.iter().filter_map(text).collect()
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_early_and_a_late_follower_see_every_frame_once_and_in_order() {

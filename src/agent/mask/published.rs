@@ -77,9 +77,11 @@ impl Maskable for VerifyEvent {
     fn hide(&mut self, masker: &Masker) {
         let Self { timestamp_unix_nano: _, body } = self;
         match body {
-            None => {}
+            None | Some(verify_event::Body::Done(VerifyDone { passed: _, blocked: _ })) => {}
             Some(verify_event::Body::Started(VerifyStarted { target, ruleset, policy_ref, policy_mode })) => {
-                [target, ruleset, policy_ref, policy_mode].into_iter().for_each(|text| text.hide(masker));
+                for text in [target, ruleset, policy_ref, policy_mode] {
+                    text.hide(masker);
+                }
             }
             Some(verify_event::Body::Progress(VerifyProgress { phase, counts_by_kind })) => {
                 phase.hide(masker);
@@ -89,7 +91,6 @@ impl Maskable for VerifyEvent {
             Some(verify_event::Body::Summary(VerifySummary { total: _, by_severity, blocked: _ })) => {
                 hide_keys(by_severity, masker);
             }
-            Some(verify_event::Body::Done(VerifyDone { passed: _, blocked: _ })) => {}
             Some(verify_event::Body::Json(text)) => json::hide(text, masker),
         }
     }
@@ -102,7 +103,9 @@ impl Maskable for VerifyFinding {
             text.hide(masker);
         }
         if let Some(VerifySubject { kind, namespace, name }) = subject {
-            [kind, namespace, name].into_iter().for_each(|text| text.hide(masker));
+            for text in [kind, namespace, name] {
+                text.hide(masker);
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use prost::Message as _;
 
+pub use self::files::private_folder;
 use self::{read::Readers, writer::Writer};
 use super::{
     Append, Appended, Created, MAX_FRAME_BYTES, NewSession, Page, PageLimit, Report, Retention, SessionQuery,

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{StoreError, rows::failed};
 
 /// "ktl" and a 1, in the header of every file of ours.
-const APPLICATION_ID: i64 = 0x006b_746c_01;
+const APPLICATION_ID: i64 = 0x6b74_6c01;
 
 /// The steps from an empty file to the newest format; a file's `user_version` is the number that it has seen.
 const MIGRATIONS: [&str; 1] = [include_str!("schema_001.sql")];
@@ -37,7 +37,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
 }
 
 /// Makes a folder that only its owner can read, and its parents; tightens one that is there.
-pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+pub fn private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }

@@ -93,7 +93,9 @@ impl Writer {
     /// Says that these sessions have changed.
     pub(super) fn say(&self, sessions: &[SessionId]) {
         if let Some(tell) = self.tell.get() {
-            sessions.iter().for_each(|session| tell(session));
+            for session in sessions {
+                tell(session);
+            }
         }
     }
 

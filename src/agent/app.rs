@@ -1,0 +1,205 @@
+//! The composition root: opens the store, binds the port, builds the services, runs them and takes them down.
+//!
+//! The only file that sees all modules.
+
+use std::{
+    collections::HashMap, fs, io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt as _, path::Path,
+    sync::Arc, time::Duration,
+};
+
+use anyhow::Context as _;
+use axum::{Router, middleware::from_fn_with_state};
+use serde_json::json;
+use tokio::{
+    net::TcpListener,
+    time::{interval, sleep},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    auth::{Browsers, Door, Hosts, guard},
+    config::Config,
+    grpc::{self, Services, Work},
+    http::{self, Web},
+    journal::Journal,
+    lock::Lock,
+    mask::MarkKey,
+    publishers::Publishers,
+    serve,
+    session::Timestamp,
+    shutdown::Shutdown,
+    store::sqlite::{SqliteStore, private_folder},
+};
+
+/// How often retention and silent publishers are looked after.
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
+
+/// An agent with everything open and bound, that does not serve yet.
+pub struct App {
+    config: Config,
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    journal: Journal,
+    publishers: Publishers,
+    work: Arc<dyn Work>,
+    shutdown: Shutdown,
+    // Released last, when nothing of ours touches the folder any more.
+    _lock: Lock,
+}
+
+impl App {
+    /// Opens and binds. Nothing runs and nobody is served before [`App::run`].
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let data = &config.data;
+        private_folder(data).with_context(|| format!("cannot use --data {}", data.display()))?;
+        let lock = Lock::take(data)?;
+        let store = SqliteStore::open(&data.join("sessions.db"))?;
+        let journal = Journal::new(Arc::new(store), mark_key(&data.join("marks.key"))?);
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: is another agent running?", config.listen))?;
+        let address = listener.local_addr().context("the port that was bound has no address")?;
+        let shutdown = Shutdown::default();
+        let publishers = Publishers::default();
+        let work: Arc<dyn Work> = Arc::new(NoWork);
+        let base: Arc<str> = config.public_url.clone().unwrap_or_else(|| url(&config, address)).into();
+        let browsers = Browsers::default();
+        let stop = shutdown.token.clone();
+        let services = Services {
+            journal: journal.clone(),
+            browsers: browsers.clone(),
+            publishers: publishers.clone(),
+            work: Arc::clone(&work),
+            base: Arc::clone(&base),
+            stop: stop.clone(),
+        };
+        let web = Web { journal: journal.clone(), browsers: browsers.clone(), base, stop };
+        let hosts = Hosts::new(address, config.public_url.as_deref());
+        let door = Door { hosts, token: config.token.clone(), browsers };
+        let router = router(grpc::routes(services, |routes| routes).await?, web, door);
+        Ok(Self { config, listener, address, router, journal, publishers, work, shutdown, _lock: lock })
+    }
+
+    /// The line that says that the agent is ready, and where.
+    pub fn ready(&self) -> String {
+        let url = url(&self.config, self.address);
+        json!({ "ready": { "grpc": url, "http": url } }).to_string()
+    }
+
+    /// Serves until `stop` says why to end, then takes everything down within the grace and says how that went.
+    pub async fn run(self, stop: impl Future<Output = String>) -> anyhow::Result<()> {
+        let Self { config, listener, router, journal, publishers, work, shutdown, .. } = self;
+        let serving = serve::serve(listener, router, config.tls.clone(), shutdown.clone());
+        shutdown.tasks.spawn(serving);
+        shutdown.tasks.spawn(housekeeping(journal.clone(), publishers, &config, shutdown.clone()));
+        let why = tokio::select! {
+            why = stop => why,
+            why = idle(config.idle_exit, &shutdown, work.as_ref()) => why,
+        };
+        tracing::info!(grace = ?config.grace, "{why}: stopping");
+        let drained = shutdown.drain(config.grace).await;
+        journal.close().await?;
+        match drained {
+            Ok(()) => tracing::info!("stopped, every request had ended"),
+            Err(left) => tracing::warn!("stopped, but {left}"),
+        }
+        Ok(())
+    }
+}
+
+fn router(grpc: Router, web: Web, door: Door) -> Router {
+    let http = http::routes(web).layer(CatchPanicLayer::custom(http::panicked));
+    let all = http.merge(grpc).fallback(http::nowhere);
+    http::harden(all.layer(from_fn_with_state(door, guard)))
+}
+
+fn url(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    // An agent on every address is reached on this machine under this one.
+    let shown = if address.ip().is_unspecified() {
+        SocketAddr::from(([127, 0, 0, 1], address.port()))
+    } else {
+        address
+    };
+    format!("{scheme}://{shown}")
+}
+
+/// The key of the marks, kept beside the store and not in it: who has only the store cannot test a guess.
+fn mark_key(path: &Path) -> anyhow::Result<MarkKey> {
+    if let Ok(kept) = fs::read(path)
+        && let Ok(bytes) = <[u8; 32]>::try_from(kept.as_slice())
+    {
+        return Ok(MarkKey::new(bytes));
+    }
+    let key = MarkKey::random();
+    let shown = path.display();
+    fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(key.bytes()).and_then(|()| file.sync_all()))
+        .with_context(|| format!("cannot write {shown}"))?;
+    Ok(key)
+}
+
+fn housekeeping(
+    journal: Journal,
+    publishers: Publishers,
+    config: &Config,
+    shutdown: Shutdown,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (retention, timeout) = (config.retention, config.publisher_timeout);
+    async move {
+        let mut ticks = interval(HOUSEKEEPING);
+        loop {
+            tokio::select! {
+                () = shutdown.token.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let before = Timestamp::now().earlier(timeout);
+            match journal.give_up(before, publishers.sessions()).await {
+                Ok(lost) => lost.iter().for_each(|id| tracing::warn!(session = %id, "given up for lost")),
+                Err(error) => tracing::error!(%error, "cannot look after silent sessions"),
+            }
+            // A failure here keeps more than was asked for; it is said, and tried again at the next tick.
+            match journal.prune(retention).await {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => {
+                    tracing::info!(sessions = gone.len(), "retention took the oldest finished sessions");
+                }
+                Err(error) => tracing::error!(%error, "cannot prune"),
+            }
+        }
+    }
+}
+
+/// Ends when nobody was connected and nothing ran for so long.
+async fn idle(limit: Option<Duration>, shutdown: &Shutdown, work: &dyn Work) -> String {
+    let Some(limit) = limit else { return std::future::pending().await };
+    let mut quiet = Duration::ZERO;
+    let step = (limit / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
+    loop {
+        sleep(step).await;
+        let alone = shutdown.idle().is_some_and(|idle| idle >= step);
+        quiet = if alone && work.running() == 0 { quiet + step } else { Duration::ZERO };
+        if quiet >= limit {
+            return format!("nobody was here for {limit:?}");
+        }
+    }
+}
+
+/// An agent that only records.
+struct NoWork;
+
+impl Work for NoWork {
+    fn running(&self) -> usize {
+        0
+    }
+
+    fn helm_versions(&self) -> HashMap<String, String> {
+        HashMap::new()
+    }
+}

@@ -1,0 +1,192 @@
+//! The layer in front of every route, gRPC and HTTP alike.
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+
+use super::{Browsers, Denied, Hosts, Principal, Token, principal};
+use crate::http::{Refusal, is_grpc};
+
+/// What the layer has to know.
+#[derive(Clone)]
+pub struct Door {
+    /// Our names.
+    pub hosts: Hosts,
+    /// The token; none only on loopback.
+    pub token: Option<Token>,
+    /// Browsers that are in.
+    pub browsers: Browsers,
+}
+
+/// Lets a request through, with its [`Principal`] in the extensions, or says why not.
+pub async fn guard(State(door): State<Door>, mut request: Request<Body>, next: Next) -> Response {
+    match door.admit(&request) {
+        Ok(principal) => {
+            request.extensions_mut().extend(principal.map(into_extensions).unwrap_or_default());
+            next.run(request).await
+        }
+        Err(refusal) if is_grpc(request.headers()) => refusal.into_status().into_http(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn into_extensions(principal: Principal) -> axum::http::Extensions {
+    let mut extensions = axum::http::Extensions::new();
+    extensions.insert(principal);
+    extensions
+}
+
+impl Door {
+    /// Who asks, or `None` on routes that are open to all.
+    fn admit(&self, request: &Request<Body>) -> Result<Option<Principal>, Refusal> {
+        let headers = request.headers();
+        self.check_host(request)?;
+        let principal = principal(headers, self.token.as_ref(), &self.browsers);
+        let is_stream = request.uri().path().ends_with("/events");
+        let is_safe = request.method() == Method::GET || request.method() == Method::HEAD;
+        self.check_origin(headers, is_safe && !is_stream, &principal)?;
+        if is_open(request) {
+            return Ok(principal.ok());
+        }
+        principal.map(Some).map_err(denied)
+    }
+
+    fn check_host(&self, request: &Request<Body>) -> Result<(), Refusal> {
+        let sent = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = request.uri().authority().map(axum::http::uri::Authority::as_str).or(sent).unwrap_or("");
+        if self.hosts.allow(host) {
+            return Ok(());
+        }
+        let shown: String = host.chars().filter(|c| !c.is_control()).take(100).collect();
+        let error = format!("this agent is not reached as {shown:?}");
+        let next = "use the address of its ready line, or start it with --public-url";
+        Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, error, next))
+    }
+
+    /// Refuses what a browser sends on behalf of another page. A cookie alone is not enough for what changes
+    /// something or stays open: the browser then has to say that the page is ours.
+    fn check_origin(
+        &self,
+        headers: &HeaderMap,
+        is_plain_read: bool,
+        principal: &Result<Principal, Denied>,
+    ) -> Result<(), Refusal> {
+        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+        let origin = text("origin");
+        let site = text("sec-fetch-site");
+        let other_origin = origin.is_some_and(|origin| !self.hosts.allow_origin(origin));
+        let other_site = site.is_some_and(|site| !matches!(site, "same-origin" | "none"));
+        // Following a link from elsewhere to a page is what links are for; the page holds no data.
+        let is_navigation = is_plain_read && text("sec-fetch-mode") == Some("navigate") && origin.is_none();
+        let unproven = matches!(principal, Ok(Principal::Browser))
+            && !is_plain_read
+            && origin.is_none()
+            && site != Some("same-origin");
+        if other_origin || (other_site && !is_navigation) || unproven {
+            let next = "open the session on the agent's own page, or send the token from a program";
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "a page of another origin may not ask this agent",
+                next,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The page holds no data, and the code is what lets a browser in.
+fn is_open(request: &Request<Body>) -> bool {
+    let path = request.uri().path();
+    let is_page = path == "/" || path.starts_with("/s/") || path == "/healthz" || path == "/favicon.ico";
+    is_page || (path == "/api/v1/auth/code" && request.method() == Method::POST)
+}
+
+fn denied(denied: Denied) -> Refusal {
+    let next = "go back to your editor and run ktl.openReplay for a fresh link, or use `ktl-lsp attach ID` in a \
+                terminal; a program sends `authorization: Bearer TOKEN`";
+    Refusal::new(StatusCode::UNAUTHORIZED, denied.to_string(), next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(token: Option<&str>) -> Door {
+        let hosts = Hosts::new("127.0.0.1:7443".parse().unwrap(), None);
+        Door { hosts, token: token.and_then(Token::new), browsers: Browsers::default() }
+    }
+
+    fn ask(
+        door: &Door,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Option<Principal>, StatusCode> {
+        let mut request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:7443");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        door.admit(&request.body(Body::empty()).unwrap()).map_err(|refusal| refusal.status)
+    }
+
+    #[test]
+    fn another_host_is_refused_before_anything_else() {
+        let request =
+            Request::builder().uri("/healthz").header("host", "evil.example.com").body(Body::empty());
+        let refusal = door(None).admit(&request.unwrap()).unwrap_err();
+        assert_eq!(refusal.status, StatusCode::MISDIRECTED_REQUEST);
+        assert_eq!(ask(&door(None), "GET", "/healthz", &[]), Ok(Some(Principal::Anonymous)));
+    }
+
+    #[test]
+    fn another_page_is_refused_even_without_a_token() {
+        let open = door(None);
+        for headers in [
+            [("origin", "http://evil.example.com"), ("accept", "*/*")],
+            [("origin", "null"), ("accept", "*/*")],
+            [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "cors")],
+            [("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors")],
+        ] {
+            let answer = ask(&open, "GET", "/api/v1/sessions", &headers);
+            assert_eq!(answer, Err(StatusCode::FORBIDDEN), "{headers:?}");
+        }
+        let link = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+        assert_eq!(ask(&open, "GET", "/s/x", &link), Ok(Some(Principal::Anonymous)));
+        assert_eq!(ask(&open, "POST", "/api/v1/auth/code", &link), Err(StatusCode::FORBIDDEN));
+    }
+
+    #[test]
+    fn a_cookie_opens_a_stream_only_for_a_page_of_ours() {
+        let door = door(Some("s3cret"));
+        let code = door.browsers.mint(None).code;
+        let crate::auth::Redeemed::Cookie(id) = door.browsers.redeem(None, &code) else { panic!("refused") };
+        let cookie = format!("{}={id}", crate::auth::COOKIE);
+        let stream = "/api/v1/sessions/x/events";
+        let with =
+            |more: (&'static str, &'static str)| ask(&door, "GET", stream, &[("cookie", &cookie), more]);
+        assert_eq!(with(("sec-fetch-site", "same-origin")), Ok(Some(Principal::Browser)));
+        assert_eq!(with(("origin", "http://127.0.0.1:7443")), Ok(Some(Principal::Browser)));
+        assert_eq!(with(("accept", "*/*")), Err(StatusCode::FORBIDDEN));
+        assert_eq!(
+            ask(&door, "GET", "/api/v1/sessions", &[("cookie", &cookie)]),
+            Ok(Some(Principal::Browser))
+        );
+        assert_eq!(ask(&door, "GET", stream, &[("x-ktl-token", "s3cret")]), Ok(Some(Principal::Token)));
+    }
+
+    #[test]
+    fn data_needs_a_principal_and_the_page_does_not() {
+        let door = door(Some("s3cret"));
+        assert_eq!(ask(&door, "GET", "/api/v1/sessions", &[]), Err(StatusCode::UNAUTHORIZED));
+        assert_eq!(
+            ask(&door, "POST", "/ktl.control.v1.SessionService/List", &[]),
+            Err(StatusCode::UNAUTHORIZED)
+        );
+        assert_eq!(ask(&door, "GET", "/s/x", &[]), Ok(None));
+        assert_eq!(ask(&door, "POST", "/api/v1/auth/code", &[]), Ok(None));
+    }
+}

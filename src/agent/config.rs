@@ -1,0 +1,249 @@
+//! What was typed, and what it means.
+
+use std::{
+    fs,
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::{auth::Token, clusters::ClusterSpec, serve, store::Retention};
+
+/// Runs Helm operations near the cluster and keeps every one as a durable session.
+#[derive(Debug, Parser)]
+#[command(name = "ktl-agent", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What else the program does.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs one helm for an agent that may be gone before it ends.
+    #[command(hide = true)]
+    Shim {
+        /// The run folder.
+        #[arg(long)]
+        run: PathBuf,
+    },
+}
+
+/// How to serve, as typed.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Address and port; 0 takes a free one, which the ready line names.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7443")]
+    pub listen: String,
+    /// Folder of the sessions; made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// File whose content clients have to send as a bearer token. Needed off loopback.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Started by an editor for its own user: takes kubeconfig paths from requests.
+    #[arg(long)]
+    pub local: bool,
+    /// The helm to run.
+    #[arg(long, value_name = "PATH", env = "KTL_HELM", default_value = "helm")]
+    pub helm: PathBuf,
+    /// A cluster that requests may name; may be given several times.
+    #[arg(long, value_name = "name=N,kubeconfig=P,context=C")]
+    pub cluster: Vec<String>,
+    /// Where browsers reach this agent, when not at the address it listens on.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// PEM file with the server's certificate.
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with its private key.
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// End when nobody was connected and nothing ran for so many seconds.
+    #[arg(long, value_name = "SECS")]
+    pub idle_exit: Option<u64>,
+    /// Seconds to let requests end after SIGTERM.
+    #[arg(long, value_name = "SECS", default_value_t = 10)]
+    pub grace: u64,
+    /// Seconds of silence after which a session that only clients publish to is given up for lost.
+    #[arg(long, value_name = "SECS", default_value_t = 3600)]
+    pub publisher_timeout: u64,
+}
+
+/// How to serve, checked.
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Folder of the sessions.
+    pub data: PathBuf,
+    /// The secret of clients.
+    pub token: Option<Token>,
+    /// Whether requests may name kubeconfig files.
+    pub local: bool,
+    /// The helm to run.
+    pub helm: PathBuf,
+    /// Clusters by name.
+    pub clusters: Vec<ClusterSpec>,
+    /// Where browsers come from, without a slash at its end.
+    pub public_url: Option<String>,
+    /// TLS, or in clear.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// When to end by itself.
+    pub idle_exit: Option<Duration>,
+    /// How long requests may take to end.
+    pub grace: Duration,
+    /// When a silent publisher is lost.
+    pub publisher_timeout: Duration,
+    /// What is kept.
+    pub retention: Retention,
+}
+
+/// Everything that is wrong with a command line, one a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Mistakes(Vec<String>);
+
+impl Config {
+    /// Checks everything and reports every mistake at once.
+    pub fn new(args: ServeArgs) -> Result<Self, Mistakes> {
+        let mut mistakes = Vec::new();
+        let mut note = |mistake: String| mistakes.push(mistake);
+        let listen = check(address(&args.listen), &mut note);
+        if args.data.is_none() {
+            note("--data is required: name a folder for the sessions, such as --data /var/lib/ktl".into());
+        }
+        let token = args.token_file.as_deref().map(token);
+        let has_token = token.is_some();
+        let token = token.and_then(|token| check(token, &mut note));
+        if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !has_token {
+            note(format!(
+                "--listen {}: everybody could use this agent; name a secret with --token-file, or listen on 127.0.0.1",
+                args.listen
+            ));
+        }
+        let public_url = args.public_url.as_deref().map(public_url).and_then(|url| check(url, &mut note));
+        let tls = check(tls(args.tls_cert.as_deref(), args.tls_key.as_deref()), &mut note).flatten();
+        let clusters = args.cluster.iter().filter_map(|text| check(cluster(text), &mut note)).collect();
+        let (Some(listen), Some(data), true) = (listen, args.data, mistakes.is_empty()) else {
+            return Err(Mistakes(mistakes));
+        };
+        Ok(Self {
+            listen,
+            data,
+            token,
+            local: args.local,
+            helm: args.helm,
+            clusters,
+            public_url,
+            tls,
+            idle_exit: args.idle_exit.map(Duration::from_secs),
+            grace: Duration::from_secs(args.grace),
+            publisher_timeout: Duration::from_secs(args.publisher_timeout),
+            retention: if args.local { local_retention() } else { Retention::default() },
+        })
+    }
+}
+
+/// What the agent of one user keeps: nobody looks after its disk.
+fn local_retention() -> Retention {
+    Retention {
+        max_sessions: Some(1000),
+        max_bytes: Some(2 << 30),
+        max_age: Some(Duration::from_hours(2160)),
+    }
+}
+
+fn check<T>(result: Result<T, String>, note: &mut impl FnMut(String)) -> Option<T> {
+    result.map_err(note).ok()
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    // ":7443" means every address, as for the public agent.
+    let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    let expected = "expected ADDRESS:PORT, such as 127.0.0.1:7443";
+    let found = full.to_socket_addrs().map_err(|error| format!("--listen {text}: {error}; {expected}"))?;
+    found.into_iter().next().ok_or_else(|| format!("--listen {text}: no address; {expected}"))
+}
+
+fn token(path: &Path) -> Result<Token, String> {
+    let name = path.display();
+    let text = fs::read_to_string(path).map_err(|error| format!("--token-file {name}: {error}"))?;
+    Token::new(&text)
+        .ok_or_else(|| format!("--token-file {name}: it is empty; put a long random text into it"))
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let good = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']));
+    let expected = "expected http://HOST[:PORT] or https://HOST[:PORT] without a path";
+    if good { Ok(url.to_owned()) } else { Err(format!("--public-url {text}: {expected}")) }
+}
+
+fn tls(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<Arc<ServerConfig>>, String> {
+    let (cert, key) = match (cert, key) {
+        (None, None) => return Ok(None),
+        (Some(cert), Some(key)) => (cert, key),
+        (Some(_), None) => return Err("--tls-cert needs --tls-key".into()),
+        (None, Some(_)) => return Err("--tls-key needs --tls-cert".into()),
+    };
+    let read = |flag: &str, path: &Path| {
+        fs::read(path).map_err(|error| format!("{flag} {}: {error}", path.display()))
+    };
+    let (cert, key) = (read("--tls-cert", cert)?, read("--tls-key", key)?);
+    serve::tls(&cert, &key).map(Some).map_err(|error| error.to_string())
+}
+
+fn cluster(text: &str) -> Result<ClusterSpec, String> {
+    text.parse().map_err(|error| format!("--cluster {text}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(args: &[&str]) -> Result<Config, Mistakes> {
+        let cli = Cli::try_parse_from([&["ktl-agent"], args].concat()).unwrap();
+        Config::new(cli.serve)
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let args =
+            ["--listen", "nowhere", "--public-url", "ftp://x", "--tls-cert", "a", "--token-file", "/none"];
+        let mistakes = config(&args).err().unwrap().to_string();
+        for flag in [
+            "--listen nowhere",
+            "--data is required",
+            "--public-url ftp://x",
+            "--tls-key",
+            "--token-file /none",
+        ] {
+            assert!(mistakes.contains(flag), "{flag} is not in {mistakes}");
+        }
+    }
+
+    #[test]
+    fn off_loopback_a_token_is_needed() {
+        for listen in ["0.0.0.0:7443", ":7443", "[::]:7443", "10.0.0.1:1"] {
+            let mistakes = config(&["--listen", listen, "--data", "d"]).err().unwrap().to_string();
+            assert!(mistakes.contains("--token-file"), "{mistakes}");
+        }
+        assert!(config(&["--listen", "127.0.0.1:0", "--data", "d"]).is_ok());
+        assert!(config(&["--listen", "[::1]:0", "--data", "d"]).is_ok());
+    }
+
+    #[test]
+    fn only_the_local_agent_prunes_by_itself() {
+        assert_eq!(config(&["--data", "d"]).ok().unwrap().retention, Retention::default());
+        assert_eq!(config(&["--data", "d", "--local"]).ok().unwrap().retention.max_sessions, Some(1000));
+    }
+}

@@ -1,0 +1,107 @@
+//! Our types to those of the wire and back.
+
+mod public;
+
+use ktl_proto::control::v1 as wire;
+
+pub(super) use self::public::{meta as public_meta, mirror_frame, mirror_session, state as public_state};
+use crate::{
+    frame::{Frame, wire_status},
+    journal::Followed,
+    session::{Cursor, Epoch, Meta, Seq, Session, Status},
+};
+
+/// A session; `base` is where browsers reach this agent.
+pub fn session(session: Session, base: &str) -> wire::Session {
+    wire::Session {
+        url: url(base, session.id.as_str()),
+        session_id: session.id.to_string(),
+        epoch: session.epoch.0,
+        head: session.head.0,
+        status: wire_status(session.status).into(),
+        exit_code: session.exit_code,
+        message: session.message,
+        created_unix_nano: session.created.0,
+        last_seen_unix_nano: session.last_seen.0,
+        completed_unix_nano: session.completed.0,
+        meta: Some(meta(session.meta)),
+        tags: session.tags.into_iter().collect(),
+    }
+}
+
+/// The page of a session. Ids need no escaping in a path.
+pub fn url(base: &str, id: &str) -> String {
+    format!("{base}/s/{id}")
+}
+
+/// A frame.
+pub fn frame(frame: Frame) -> wire::Frame {
+    wire::Frame {
+        epoch: frame.epoch.0,
+        seq: frame.seq.0,
+        at_unix_nano: frame.at.0,
+        producer: frame.producer,
+        payload: Some(frame.payload),
+    }
+}
+
+/// What a follower is told.
+pub(super) fn followed(followed: Followed) -> wire::FollowEvent {
+    use wire::follow_event::Event;
+    let event = match followed {
+        Followed::Frame(next) => Event::Frame(frame(next)),
+        Followed::CaughtUp { head } => Event::CaughtUp(wire::CaughtUp { head: head.0 }),
+        Followed::Gap { from, to, reason } => {
+            Event::Gap(wire::Gap { from: from.0, to: to.0, reason: reason.into() })
+        }
+        Followed::Resync { epoch, first, head } => {
+            Event::Resync(wire::Resync { epoch: epoch.0, first: first.0, head: head.0 })
+        }
+        Followed::Heartbeat { head } => Event::Heartbeat(wire::Heartbeat { head: head.0 }),
+        Followed::End { status, exit_code, message } => {
+            Event::End(wire::End { status: wire_status(status).into(), exit_code, message })
+        }
+    };
+    wire::FollowEvent { event: Some(event) }
+}
+
+/// Where a follower wants to go on.
+pub(super) fn cursor(cursor: Option<wire::Cursor>) -> Cursor {
+    let cursor = cursor.unwrap_or_default();
+    Cursor { epoch: Epoch(cursor.epoch), seq: Seq(cursor.seq) }
+}
+
+/// A state to filter by; none for any.
+pub(super) fn status(status: wire::Status) -> Option<Status> {
+    match status {
+        wire::Status::Unspecified => None,
+        wire::Status::Running => Some(Status::Running),
+        wire::Status::Done => Some(Status::Done),
+        wire::Status::Error => Some(Status::Error),
+        wire::Status::Cancelled => Some(Status::Cancelled),
+        wire::Status::Lost => Some(Status::Lost),
+    }
+}
+
+fn meta(meta: Meta) -> wire::Meta {
+    let Meta { command, args, requester, cluster, context, namespace, release, chart, principal, workspace } =
+        meta;
+    wire::Meta { command, args, requester, cluster, context, namespace, release, chart, principal, workspace }
+}
+
+/// Metadata to filter by.
+pub(super) fn wanted(meta: wire::Meta) -> Meta {
+    let wire::Meta {
+        command,
+        args,
+        requester,
+        cluster,
+        context,
+        namespace,
+        release,
+        chart,
+        principal,
+        workspace,
+    } = meta;
+    Meta { command, args, requester, cluster, context, namespace, release, chart, principal, workspace }
+}

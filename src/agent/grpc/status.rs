@@ -1,0 +1,40 @@
+//! The one place that maps our errors to gRPC codes.
+
+use tonic::Status;
+
+use crate::{
+    session::{InvalidId, SessionId},
+    store::StoreError,
+};
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        let words = error.to_string();
+        match error {
+            StoreError::NotFound(_) => Self::not_found(words),
+            StoreError::TooLarge { .. } | StoreError::Invalid(_) => Self::invalid_argument(words),
+            StoreError::ProducerGap { .. } | StoreError::Busy(_) => Self::failed_precondition(words),
+            StoreError::Full(_) | StoreError::ReadOnly { .. } => Self::resource_exhausted(words),
+            StoreError::Closed => Self::unavailable(words),
+            StoreError::Damaged { .. } => {
+                tracing::error!(error = words, "the store is damaged");
+                Self::data_loss(words)
+            }
+            StoreError::Newer { .. }
+            | StoreError::Alien(_)
+            | StoreError::Failed { .. }
+            | StoreError::Folder { .. } => {
+                tracing::error!(error = words, "the store failed");
+                Self::internal(words)
+            }
+        }
+    }
+}
+
+/// An id from a request, in the words that clients of the public API know.
+pub(super) fn session_id(text: &str) -> Result<SessionId, Status> {
+    SessionId::parse(text).map_err(|error| match error {
+        InvalidId::Empty => Status::invalid_argument("session_id is required"),
+        other => Status::invalid_argument(format!("session_id: {other}")),
+    })
+}

@@ -1,0 +1,91 @@
+//! HTTP for browsers and scripts: sessions as JSON, their frames as lines and as events, and the page.
+//!
+//! Errors are JSON, `{"error", "next"}`: what went wrong and what to do. There is no CORS: no other page may read.
+
+mod browser;
+mod error;
+mod events;
+mod json;
+mod page;
+mod sessions;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use tokio_util::sync::CancellationToken;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+pub use self::error::Refusal;
+pub(crate) use self::json::to_json;
+use self::page::Page;
+use crate::{auth::Browsers, journal::Journal};
+
+/// What the routes work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Web {
+    /// The sessions.
+    pub journal: Journal,
+    /// Codes and cookies.
+    pub browsers: Browsers,
+    /// Where browsers reach this agent, without a path.
+    pub base: Arc<str>,
+    /// Cancelled when the agent stops: streams end.
+    pub stop: CancellationToken,
+}
+
+/// All routes below `/`, but for gRPC and what is found nowhere.
+pub fn routes(web: Web) -> Router {
+    let page = Page::embedded();
+    let state = web;
+    Router::new()
+        .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/sessions/{id}", get(sessions::detail))
+        .route("/api/v1/sessions/{id}/export", get(sessions::export))
+        .route("/api/v1/sessions/{id}/events", get(events::events))
+        .route("/api/v1/auth/code", post(browser::redeem))
+        .with_state(state)
+        .merge(page.routes())
+        .route("/healthz", get(|| async { "ok\n" }))
+}
+
+/// Headers of every answer: nothing is cached, guessed, framed or told to others.
+pub fn harden(router: Router) -> Router {
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    headers.into_iter().fold(router, |router, (name, value)| {
+        router.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
+    })
+}
+
+/// The answer where there is no route: gRPC clients get theirs.
+pub async fn nowhere(headers: HeaderMap, uri: Uri) -> Response {
+    if is_grpc(&headers) {
+        let path = uri.path();
+        return tonic::Status::unimplemented(format!("this agent has no method {path}")).into_http();
+    }
+    let next = "sessions are at /api/v1/sessions and, for browsers, at /";
+    Refusal::new(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()), next).into_response()
+}
+
+/// Whether a request speaks gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let content = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content.is_some_and(|content| content.starts_with("application/grpc"))
+}
+
+/// The answer to a route that panicked. Without it the connection would break, which says nothing.
+pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    let next = "this is a bug: report it with the agent's log";
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the agent failed on this request", next).into_response()
+}
