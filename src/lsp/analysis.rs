@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ktl_chart::finding::Finding;
 use ktl_chart::{config, values};
-use lsp_types::{Diagnostic, Uri};
+use lsp_types::{Diagnostic, MessageType, Uri};
 use ropey::Rope;
 
 use crate::board::Side;
 use crate::convert::{self, Files};
 use crate::documents::{Key, Snapshot};
-use crate::editor::Editor;
+use crate::editor::{Editor, display_name};
 use crate::task;
 
 /// A text beyond this is not checked as it is typed: a tree of it would take many times its size.
@@ -38,12 +38,15 @@ pub(crate) struct Analysis {
 }
 
 /// A document that is being checked.
+#[derive(Default)]
 struct Slot {
     /// What to check next.
     waiting: Option<Snapshot>,
     /// The newest generation that was asked for.
     newest: u64,
     running: bool,
+    /// The editor was told that the text is too large.
+    told: bool,
 }
 
 impl Analysis {
@@ -56,13 +59,29 @@ impl Analysis {
         let Some(kind) = kind_of(&snapshot) else { return };
         let key = snapshot.key.clone();
         let mut slots = self.lock();
-        let slot = slots.entry(key.clone()).or_insert(Slot { waiting: None, newest: 0, running: false });
+        let slot = slots.entry(key.clone()).or_default();
         slot.newest = snapshot.generation;
+        if snapshot.text.len_bytes() > LARGEST {
+            slot.waiting = None;
+            return self.refuse(&snapshot, &mut slot.told);
+        }
         slot.waiting = Some(snapshot);
         if !std::mem::replace(&mut slot.running, true) {
             let analysis = self.clone();
             task::spawn("analysis", async move { analysis.work(key, kind).await });
         }
+    }
+
+    /// Takes back what was said about a text that has become too large, and says once why.
+    fn refuse(&self, snapshot: &Snapshot, told: &mut bool) {
+        self.editor.board.show(Side::Text, &snapshot.uri, Vec::new());
+        if std::mem::replace(told, true) {
+            return;
+        }
+        let (name, limit) = (display_name(&snapshot.uri), LARGEST >> 20);
+        let message = format!("ktl does not check {name} as you type: it is larger than {limit} MiB");
+        let client = self.editor.client.clone();
+        task::spawn("refusal", async move { client.log_message(MessageType::WARNING, message).await });
     }
 
     /// Forgets a document and takes back what was said about it.
@@ -104,18 +123,9 @@ impl Analysis {
     }
 }
 
-/// What a document is read as; `None`: it is not ours to check, or too large.
+/// What a document is read as; `None`: it is not ours to check.
 pub(crate) fn kind_of(snapshot: &Snapshot) -> Option<Kind> {
-    let kind = kind_of_name(snapshot.file_name()?)?;
-    if snapshot.text.len_bytes() > LARGEST {
-        tracing::warn!(
-            uri = snapshot.uri.as_str(),
-            limit = LARGEST,
-            "too large to be checked as it is typed"
-        );
-        return None;
-    }
-    Some(kind)
+    kind_of_name(snapshot.file_name()?)
 }
 
 fn kind_of_name(name: &str) -> Option<Kind> {

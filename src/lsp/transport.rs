@@ -41,7 +41,7 @@ use self::outbox::{Outbox, Outgoing};
 
 /// How many messages may wait for dispatch before the reader waits too. Answers never wait here.
 const INBOX: usize = 256;
-/// How long the last words may take to be written.
+/// How long the client may take nothing of the last words before they are given up.
 const FLUSH: Duration = Duration::from_secs(1);
 /// How long the server may take to end once its client is gone.
 const GRACE: Duration = Duration::from_secs(5);

@@ -98,6 +98,10 @@ fn a_document_of_100_megabytes_is_taken_and_edited_and_delays_nothing_for_good()
     drop(message);
     editor.open(VALUES, "a: b: c\n");
     editor.diagnostics(VALUES, one_error);
+    // What is not checked says so.
+    editor.receive("window/logMessage", |params| {
+        params["message"].as_str().is_some_and(|said| said.contains("16 MiB"))
+    });
     // Its end is where we think it is: one line further is one too far.
     editor.change("file:///big/values.yaml", 2, Some([lines, 0, lines, 0]), "a: 1\n");
     let hover = editor.hover("file:///big/values.yaml");

@@ -26,6 +26,8 @@ use crate::task;
 
 /// How long the first step of a request may hold up what came after it.
 const HEAD_START: Duration = Duration::from_millis(20);
+/// How long `exit` waits for the answer to `shutdown`, for clients that do not.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// The service and what is known about the conversation with its client.
 pub(crate) struct Dispatch<S> {
@@ -33,6 +35,8 @@ pub(crate) struct Dispatch<S> {
     outbox: Outbox,
     requests: Requests,
     phase: Phase,
+    /// Ends when `shutdown` is answered.
+    shutdown: Option<oneshot::Receiver<()>>,
     events: Sender<Event>,
 }
 
@@ -44,14 +48,19 @@ where
 {
     pub(crate) fn new(service: S, outbox: Outbox, events: Sender<Event>) -> Self {
         let requests = Requests::new(outbox.clone());
-        Self { service, outbox, requests, phase: Phase::Fresh, events }
+        Self { service, outbox, requests, phase: Phase::Fresh, shutdown: None, events }
     }
 
     /// Serves until `exit`, or until the client is lost.
     pub(crate) async fn run(&mut self, mut inbox: Receiver<Event>) -> Ended {
         while let Some(event) = inbox.recv().await {
             match event {
-                Event::Message(Incoming::Notification { method, .. }) if method == "exit" => break,
+                Event::Message(Incoming::Notification { method, .. }) if method == "exit" => {
+                    if let Some(answered) = self.shutdown.take() {
+                        let _ = tokio::time::timeout(LAST_ANSWER, answered).await;
+                    }
+                    break;
+                }
                 Event::Message(Incoming::Notification { method, params }) => {
                     self.notification(method, params);
                 }
@@ -106,21 +115,26 @@ where
         let parent = (method == "initialize").then(|| process_id(params.as_ref())).flatten();
         let call = self.service.call(request(method.clone(), params).id(ticket.id()).finish());
         let handler = AssertUnwindSafe(call).catch_unwind();
-        match method.as_str() {
-            // Nothing else is admitted before its outcome is known.
-            "initialize" => {
-                let body = body_of(&method, handler.await);
-                if body.is_ok() {
-                    self.phase = Phase::Running;
-                    self.watch(parent);
-                }
-                return self.requests.answer(&id, ticket, body);
+        // Nothing else is admitted before its outcome is known.
+        if method == "initialize" {
+            let body = body_of(&method, handler.await);
+            if body.is_ok() {
+                self.phase = Phase::Running;
+                self.watch(parent);
             }
-            "shutdown" => self.phase = Phase::ShutDown,
-            _ => {}
+            return self.requests.answer(&id, ticket, body);
+        }
+        let (answered, wait_answered) = oneshot::channel();
+        if method == "shutdown" {
+            self.phase = Phase::ShutDown;
+            self.shutdown = Some(wait_answered);
         }
         let requests = self.requests.clone();
-        start_request(handler, move |outcome| requests.answer(&id, ticket, body_of(&method, outcome))).await;
+        let answer = move |outcome| {
+            requests.answer(&id, ticket, body_of(&method, outcome));
+            drop(answered);
+        };
+        start_request(handler, answer).await;
     }
 
     fn watch(&self, process_id: Option<i64>) {

@@ -2,7 +2,7 @@
 //!
 //! A client that stops reading stops nobody. Answers, requests and messages wait for as long as it takes. Of
 //! diagnostics of a file and of reports of a progress only the last one matters, so it replaces the one that still
-//! waits. Log lines beyond a limit are dropped and counted, and the count takes their place in the log.
+//! waits. Log lines beyond a limit are dropped until half of it is free again, and their number takes their place.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -75,15 +75,18 @@ impl Outbox {
         self.shared.changed.notify_all();
     }
 
-    /// Waits until the writer is done, but not longer than `patience`; whether it is.
+    /// Waits until the writer is done, for as long as it takes something within each `patience`; whether it is.
     pub(crate) fn wait_drained(&self, patience: Duration) -> bool {
-        let waiting = |queue: &mut Queue| !queue.drained;
-        let (queue, _) = self
-            .shared
-            .changed
-            .wait_timeout_while(self.lock(), patience, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
-        queue.drained
+        let mut queue = self.lock();
+        loop {
+            let taken = queue.taken;
+            let waiting = |queue: &mut Queue| !queue.drained;
+            let waited = self.shared.changed.wait_timeout_while(queue, patience, waiting);
+            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if queue.drained || queue.taken == taken {
+                return queue.drained;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -100,6 +103,8 @@ struct Queue {
     latest: HashMap<String, u64>,
     log_lines: usize,
     log_bytes: usize,
+    /// Where dropped log lines are counted, while they are dropped.
+    omitted: Option<u64>,
     closed: bool,
     drained: bool,
 }
@@ -129,9 +134,7 @@ impl Queue {
     fn push(&mut self, message: Outgoing) {
         let entry = match classify(&message) {
             Class::Lossless => Entry::Message(message),
-            Class::Log { bytes } if self.log_lines >= LOG_LINES || self.log_bytes + bytes > LOG_BYTES => {
-                return self.omit();
-            }
+            Class::Log { bytes } if self.must_omit(bytes) => return self.omit(),
             Class::Log { bytes } => {
                 self.log_lines += 1;
                 self.log_bytes += bytes;
@@ -153,14 +156,20 @@ impl Queue {
         usize::try_from(number.checked_sub(self.taken)?).ok()
     }
 
+    /// Once lines are dropped this goes on until there is real room again: the log has few gaps, and long ones.
+    fn must_omit(&mut self, bytes: usize) -> bool {
+        if self.omitted.is_some() && self.log_lines <= LOG_LINES / 2 && self.log_bytes <= LOG_BYTES / 2 {
+            self.omitted = None;
+        }
+        self.omitted.is_some() || self.log_lines >= LOG_LINES || self.log_bytes + bytes > LOG_BYTES
+    }
+
     fn omit(&mut self) {
-        // One mark at the end of the log counts on, also when other messages came in between: log lines have no
-        // order to keep with those.
-        if let Some(Entry::Omitted(count)) =
-            self.entries.iter_mut().rev().take(16).find(|entry| entry.is_omitted())
-        {
+        let waiting = self.omitted.and_then(|number| self.index(number));
+        if let Some(Entry::Omitted(count)) = waiting.and_then(|index| self.entries.get_mut(index)) {
             *count += 1;
         } else {
+            self.omitted = Some(self.taken + self.entries.len() as u64);
             self.entries.push_back(Entry::Omitted(1));
         }
     }
@@ -181,12 +190,6 @@ impl Queue {
             }
             Entry::Omitted(count) => omitted(count),
         })
-    }
-}
-
-impl Entry {
-    fn is_omitted(&self) -> bool {
-        matches!(self, Self::Omitted(_))
     }
 }
 
@@ -272,6 +275,19 @@ mod tests {
         let marks = drained.iter().filter(|message| message["params"]["type"] == 2).count();
         assert_eq!(lines - marks + left_out, 50_000);
         assert!(lines <= LOG_LINES + marks, "{lines} lines kept");
+    }
+
+    #[test]
+    fn a_slow_reader_gets_few_long_gaps() {
+        let outbox = Outbox::default();
+        for number in 0..100_000 {
+            outbox.push(log(&number.to_string()));
+            if number > 10_000 && number % 2 == 0 {
+                assert!(outbox.next().is_some());
+            }
+        }
+        let gaps = drain(&outbox).iter().filter(|message| message["params"]["type"] == 2).count();
+        assert!((1..10).contains(&gaps), "{gaps}");
     }
 
     #[test]
