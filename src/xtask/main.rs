@@ -3,8 +3,10 @@
 mod bench;
 mod cache;
 mod cluster;
+mod demo;
 mod gate;
 mod hex;
+mod local_agent;
 mod process;
 mod say;
 mod scratch;
@@ -34,6 +36,15 @@ enum Task {
     /// A real Kubernetes on this machine.
     #[command(subcommand)]
     Cluster(ClusterTask),
+    /// The whole loop on real parts: a lens in an editor, a failure on its line, a rollout, a replay in a browser.
+    Demo {
+        /// Uses this context of your own kubeconfig, and there only the namespace `ktl-demo`.
+        #[arg(long, value_name = "NAME")]
+        context: Option<String>,
+        /// Keeps its pictures in this folder.
+        #[arg(long, value_name = "DIR")]
+        shots: Option<PathBuf>,
+    },
     /// Measures what the project promises about speed and memory.
     Bench {
         /// Which one: lsp or agent.
@@ -81,6 +92,7 @@ struct Named {
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Cluster(task) => cluster(task),
+        Task::Demo { context, shots } => demo::run(&demo::Options { context, shots }),
         Task::Bench { name, json } => bench::run(&name, json),
         Task::Test { list: true, .. } => {
             gate::list();

@@ -14,8 +14,8 @@ use super::editor::{Editor, uri};
 use super::measure::Measured;
 use crate::cache::Cache;
 use crate::process::Program;
-use crate::say;
 use crate::scratch::Scratch;
+use crate::{local_agent, say};
 
 const STARTS: usize = 30;
 const SESSIONS: usize = 10;
@@ -27,7 +27,10 @@ pub(super) fn run(cache: &Cache, programs: &Programs) -> Result<Vec<Measured>> {
     let scratch = Scratch::new("bench-lsp")?;
     let bench = Bench { cache, programs, root: scratch.path().to_owned() };
     bench.write_workspace()?;
-    Ok(vec![bench.start()?, bench.memory()?, bench.hover()?, bench.commands()?])
+    let measured = bench.all();
+    // The server has started an agent, which outlives it.
+    local_agent::stop(&bench.state())?;
+    measured
 }
 
 struct Bench<'a> {
@@ -55,13 +58,21 @@ impl Bench<'_> {
         Ok(())
     }
 
+    fn all(&self) -> Result<Vec<Measured>> {
+        Ok(vec![self.start()?, self.memory()?, self.hover()?, self.commands()?])
+    }
+
+    fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
     fn helm(&self) -> PathBuf {
         self.root.join("helm")
     }
 
     fn server(&self) -> Result<Editor> {
         let program = Program::new(&self.programs.lsp)
-            .env("XDG_STATE_HOME", self.root.join("state"))
+            .env("XDG_STATE_HOME", self.state())
             .env("KTL_AGENT_BIN", &self.programs.agent)
             .env("KTL_HELM", self.helm())
             .env("KUBECONFIG", self.root.join("kubeconfig"));

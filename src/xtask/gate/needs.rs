@@ -3,7 +3,7 @@
 //! Promises: made once for all parts of a run, and told to tests in variables; the cluster ends with the run, and one
 //! that a killed run left is ended by the next. Does not know the parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -12,7 +12,8 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::cluster::{Cluster, NodeKind};
 use crate::say;
-use crate::tools::Tool;
+use crate::tools::npm::npm;
+use crate::tools::{Tool, debian};
 use crate::workspace::{self, cargo};
 
 /// How the clusters of test runs are called, before the number of the run's process.
@@ -24,6 +25,13 @@ pub(super) enum Need {
     /// ktl-lsp and ktl-agent as they are shipped (unoptimized), and a ktl-lsp that misbehaves on demand.
     Binaries,
     Tool(&'static str),
+    /// A program that Debian has.
+    Package(debian::Need),
+    /// What npm makes in a folder of the project.
+    Npm {
+        folder: &'static str,
+        runs: &'static [&'static [&'static str]],
+    },
     /// A cluster with a real node.
     Cluster,
 }
@@ -34,6 +42,8 @@ pub(super) struct Needs {
     cache: Cache,
     variables: BTreeMap<String, String>,
     cluster: Option<Cluster>,
+    /// The folders where npm has done its work.
+    npm: BTreeSet<&'static str>,
 }
 
 impl Needs {
@@ -41,7 +51,7 @@ impl Needs {
         // Rustdoc has no flag for it; harmless for everything else.
         let variables = BTreeMap::from([("RUSTDOCFLAGS".to_owned(), "-D warnings".to_owned())]);
         sweep(cache)?;
-        Ok(Self { cache: cache.clone(), variables, cluster: None })
+        Ok(Self { cache: cache.clone(), variables, cluster: None, npm: BTreeSet::new() })
     }
 
     /// Makes what `need` says, unless it is there.
@@ -53,6 +63,17 @@ impl Needs {
                 let tool = Tool::named(name)?;
                 if !self.variables.contains_key(tool.variable) {
                     self.set(tool.variable, &tool.find(&self.cache)?);
+                }
+                Ok(())
+            }
+            Need::Package(need) => debian::ensure(&[*need]),
+            Need::Npm { folder, runs } => {
+                if self.npm.insert(folder) {
+                    let (path, log) =
+                        (workspace::root()?.join(folder), self.cache.log(&folder.replace('/', "-")));
+                    say::step(&format!("npm in {folder}"), || {
+                        runs.iter().try_for_each(|args| npm(&path)?.args(*args).run(&log))
+                    })?;
                 }
                 Ok(())
             }

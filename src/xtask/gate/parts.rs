@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::needs::{Need, Needs};
 use super::tally::Tally;
 use super::{deny, lifecycle, unit};
+use crate::tools::debian;
 
 /// Something that must hold.
 #[derive(Debug)]
@@ -90,6 +91,29 @@ pub(super) const PARTS: &[Part] = &[
         what: "clusters run side by side and leave nothing behind, also when killed",
         needs: &[],
         work: Work::Function(lifecycle::run),
+    },
+    Part {
+        name: "e2e",
+        what: "the stories of users hold, with the real helm on a real cluster",
+        needs: &[Need::Binaries, Need::Tool("helm"), Need::Tool("helm3"), Need::Cluster],
+        work: Work::Cargo(&[&["test", "--package=ktl-lsp", "--test=e2e", "--", "--show-output"]]),
+    },
+    Part {
+        name: "editors",
+        what: "Neovim, Helix and VS Code work from the configuration we tell users to write",
+        needs: &[
+            Need::Binaries,
+            Need::Tool("helm"),
+            Need::Tool("neovim"),
+            Need::Tool("helix"),
+            Need::Tool("chromium"),
+            Need::Tool("code-server"),
+            Need::Package(debian::Need { program: "tmux", package: "tmux" }),
+            Need::Npm { folder: "tests/browser", runs: &[&["ci"]] },
+            Need::Npm { folder: "editors/vscode", runs: &[&["ci"], &["run", "build"]] },
+            Need::Cluster,
+        ],
+        work: Work::Cargo(&[&["test", "--package=ktl-lsp", "--test=editors", "--", "--show-output"]]),
     },
 ];
 

@@ -1,6 +1,6 @@
 //! Counts tests by what the runners print.
 //!
-//! Pure. Knows cargo's `test result:` lines, vitest's `Tests` line, and the lines `skipped: WHY` that tests of this
+//! Pure. Knows cargo's `test result:` lines, vitest's `Tests` line, the counts of node's runner, and the lines `skipped: WHY` that tests of this
 //! project print. A test that skipped itself has passed for its runner; here it has not.
 
 use std::fmt;
@@ -30,7 +30,7 @@ impl Tally {
     pub(crate) fn read(output: &str, ended_well: bool) -> Self {
         let mut tally = Self::default();
         for line in output.lines() {
-            if let Some((passed, failed)) = cargo(line).or_else(|| vitest(line)) {
+            if let Some((passed, failed)) = cargo(line).or_else(|| vitest(line)).or_else(|| node(line)) {
                 tally.passed += passed;
                 tally.failed += failed;
             } else if let Some(why) = line.trim_start().strip_prefix("skipped: ") {
@@ -76,6 +76,16 @@ fn vitest(line: &str) -> Option<(usize, usize)> {
     Some((of("passed"), of("failed")))
 }
 
+/// `ℹ pass 5`, `ℹ fail 1` of node's own runner, or with `#` when it prints TAP.
+fn node(line: &str) -> Option<(usize, usize)> {
+    let counted = line.strip_prefix("ℹ ").or_else(|| line.strip_prefix("# "))?;
+    match counted.split_once(' ')? {
+        ("pass", number) => Some((number.parse().ok()?, 0)),
+        ("fail", number) => Some((0, number.parse().ok()?)),
+        _ => None,
+    }
+}
+
 fn count(text: &str, word: &str) -> Option<usize> {
     text.strip_suffix(word)?.trim().parse().ok()
 }
@@ -108,6 +118,15 @@ test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
         assert_eq!(Tally::read("      Tests  63 passed (63)\n", true).passed, 63);
         let tally = Tally::read("      Tests  1 failed | 27 passed | 2 skipped (30)\n", false);
         assert_eq!((tally.passed, tally.failed), (27, 1));
+    }
+
+    #[test]
+    fn node_is_counted_in_both_of_its_formats() {
+        assert_eq!(
+            Tally::read("ℹ tests 6\nℹ pass 5\nℹ fail 1\n", false).to_string(),
+            "5 passed, 1 failed, 0 skipped"
+        );
+        assert_eq!(Tally::read("# pass 3\n# fail 0\n", true).passed, 3);
     }
 
     #[test]

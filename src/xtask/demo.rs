@@ -1,0 +1,182 @@
+//! `cargo xtask demo`: the whole loop on real parts, from a lens in an editor to a replay in a browser.
+//!
+//! Promises: says what it does at each step; nothing is staged: the editor, helm, the cluster and the browser are real,
+//! and a step that does not happen is an error. What it made is gone at its end: in a cluster of the user's own, that
+//! is one namespace. Does not know how the editor or the agent do their work.
+
+mod browser;
+mod neovim;
+mod picture;
+mod place;
+mod terminal;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use self::neovim::Neovim;
+use self::place::Place;
+use crate::cache::Cache;
+use crate::scratch::Scratch;
+use crate::tools::Tool;
+use crate::tools::debian::{self, Need};
+use crate::workspace::{self, cargo};
+use crate::{local_agent, say};
+
+/// What the demo was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// A context of the user's own kubeconfig instead of a cluster made for the demo.
+    pub(crate) context: Option<String>,
+    /// Where pictures go that shall stay.
+    pub(crate) shots: Option<PathBuf>,
+}
+
+/// Runs the demo.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let cache = Cache::open()?;
+    let tools = Tools::find(&cache)?;
+    say::step("building ktl-lsp and ktl-agent", || {
+        cargo()?.args(["build", "--package=ktl-lsp", "--package=ktl-agent"]).run(&cache.log("build"))
+    })?;
+    let begun = Instant::now();
+    let place = Place::choose(&cache, options.context.as_deref())?;
+    let scratch = Scratch::new("demo")?;
+    let story = Story::prepare(&cache, &tools, &place, scratch.path(), options.shots.as_deref())?;
+    let told = story.tell();
+    // However it went: the agent that the editor started is ours to end, and so is what it put into the cluster.
+    local_agent::stop(&story.state())?;
+    place.leave(&cache)?;
+    told?;
+    say::line(&format!("the demo took {:.0} s", begun.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+struct Tools {
+    helm: PathBuf,
+    neovim: PathBuf,
+    chromium: PathBuf,
+}
+
+impl Tools {
+    fn find(cache: &Cache) -> Result<Self> {
+        debian::ensure(&[Need { program: "tmux", package: "tmux" }])?;
+        let find = |name| Tool::named(name)?.find(cache);
+        Ok(Self { helm: find("helm")?, neovim: find("neovim")?, chromium: find("chromium")? })
+    }
+}
+
+/// One telling.
+struct Story {
+    neovim: Neovim,
+    chromium: PathBuf,
+    folder: PathBuf,
+    shots: PathBuf,
+}
+
+impl Story {
+    fn prepare(
+        cache: &Cache,
+        tools: &Tools,
+        place: &Place,
+        folder: &Path,
+        shots: Option<&Path>,
+    ) -> Result<Self> {
+        let workspace = folder.join("shop");
+        copy(&workspace::root()?.join("fixtures/demo"), &workspace)?;
+        let shots = match shots {
+            Some(shots) => std::path::absolute(shots)?,
+            None => cache.path("demo"),
+        };
+        fs::create_dir_all(&shots).with_context(|| format!("cannot make {}", shots.display()))?;
+        let neovim = Neovim::start(&neovim::Setting {
+            program: &tools.neovim,
+            folder,
+            workspace: &workspace,
+            bin: &workspace::target()?.join("debug"),
+            helm: &tools.helm,
+            kubeconfig: place.kubeconfig(),
+        })?;
+        Ok(Self { neovim, chromium: tools.chromium.clone(), folder: folder.to_owned(), shots })
+    }
+
+    /// The state folder of the user in this story.
+    fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    fn tell(&self) -> Result<()> {
+        let editor = &self.neovim;
+        step("1. Neovim opens a workspace with one release; its lenses come from ktl-lsp", || {
+            editor.open(".ktl.yaml")?;
+            editor.wait_for_lens("Apply", Duration::from_secs(30)).map(drop)
+        })?;
+        self.picture("lens")?;
+        let mistake = step("2. The lens `Apply` is run; helm refuses the values", || {
+            editor.run_lens("Apply")?;
+            let mistake = editor.wait_for_error(Duration::from_mins(1))?;
+            editor.wait_for_lens("Replay: failed", Duration::from_secs(30))?;
+            Ok(mistake)
+        })?;
+        say::line(&format!("   {mistake}"));
+        step("3. The squiggle is on the line of the user's own file", || {
+            editor.open("values/dev.yaml")?;
+            editor.keys(&[&format!("{}G", mistake.line), "0"])
+        })?;
+        self.picture("squiggle")?;
+        step("4. The line is fixed and saved", || {
+            editor.keys(&["/two", "Enter", "cw", "2", "Escape", ":w", "Enter"])?;
+            editor.wait_for_no_error(Duration::from_secs(20))
+        })?;
+        step("5. The release is applied again; its rollout is watched until every pod is ready", || {
+            editor.open(".ktl.yaml")?;
+            editor.run_lens("Apply")?;
+            editor.watch_until("Replay: done", Duration::from_secs(90))
+        })?;
+        self.picture("done")?;
+        let url = step("6. The lens `Replay` asks the editor to open the recorded session", || {
+            editor.run_lens("Replay")?;
+            editor.wait_for_link(Duration::from_secs(20))
+        })?;
+        step("7. Chromium opens it", || {
+            let picture = self.shots.join("replay.png");
+            browser::photograph(&self.chromium, &url, (1280, 900), &self.folder, &picture)?;
+            say::line(&format!("   {}", picture.display()));
+            Ok(())
+        })
+    }
+
+    /// A picture of the terminal as the user sees it.
+    fn picture(&self, name: &str) -> Result<()> {
+        let page = self.folder.join(format!("{name}.html"));
+        let screen = self.neovim.screen()?;
+        fs::write(&page, picture::page(&screen.text, screen.columns))?;
+        let picture = self.shots.join(format!("{name}.png"));
+        let size = picture::size(screen.columns, screen.rows);
+        let url = format!("file://{}", page.display());
+        browser::photograph(&self.chromium, &url, size, &self.folder, &picture)?;
+        say::line(&format!("   {}", picture.display()));
+        Ok(())
+    }
+}
+
+fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    say::line(what);
+    work().with_context(|| format!("step {what:?} did not happen"))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
