@@ -22,7 +22,7 @@ export async function listSessions(fetch: Fetch): Promise<Answer<Session[]>> {
   return get(fetch, "/api/v1/sessions?limit=200", decodeSessions);
 }
 
-/** Turns the one-time code of the fragment into the browser's cookie. */
+/** Turns the one-time code of the fragment into the browser's cookie. `id` is empty for the list of all sessions. */
 export async function redeemCode(fetch: Fetch, id: string, code: string): Promise<Answer<null>> {
   try {
     const response = await fetch("/api/v1/auth/code", {

@@ -87,8 +87,24 @@ test("a used code says so and how to get in", async () => {
   open({ page: "session", id: "s-1" }, "used");
   await shows("this code was used already");
   expect(document.body.textContent).toContain("ask for a new link");
-  expect(document.body.textContent).toContain("ktl.openReplay");
+});
+
+test("a refusal without a next step still says how to get in", async () => {
+  const locked = () => new Response("proxy says no", { status: 401 });
+  agent({ "/api/v1/sessions/s-1/events": locked, "/api/v1/sessions/s-1": locked });
+  open({ page: "session", id: "s-1" });
+  await shows("ktl.openReplay");
   expect(document.body.textContent).toContain("ktl-lsp sessions show s-1");
+});
+
+test("a code for the list is posted without a session", async () => {
+  const asked = agent({
+    "/api/v1/auth/code": () => new Response(null, { status: 204 }),
+    "/api/v1/sessions?limit=200": () => Response.json({}),
+  });
+  open({ page: "sessions" }, "abc");
+  await shows("No session yet");
+  expect(JSON.parse(asked[0]?.body ?? "{}")).toEqual({ session_id: "", code: "abc" });
 });
 
 test("a used code is no matter to a browser that is in already", async () => {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { transcript, viewOf } from "./transcripts";
 import { byWeight, emptyView, fold, objectTree } from "./session";
-import { statusOf } from "./tone";
+import { objectLook, phaseLook, statusOf } from "./tone";
 import { decodeEvent, type FollowEvent } from "./wire";
 
 function event(type: string, data: unknown): FollowEvent {
@@ -87,6 +87,17 @@ test("a session that waits names the one ahead until it starts", () => {
   expect(ended.queuedBehind).toBeNull();
   expect(statusOf(ended, null)).toBe("cancelled");
   expect(ended.notices).toEqual(["cancel requested (jane@laptop)"]);
+});
+
+test("what a lost session left open is not shown as going on", () => {
+  const view = viewOf("lost");
+  expect(view.phases.map((phase) => phaseLook(phase.state, view.ended !== null).word)).toEqual([
+    "done",
+    "done",
+    "cut off",
+    "not started",
+  ]);
+  expect(objectLook("pending", true).word).toBe("not reported");
 });
 
 test("a lost session that is heard again is running again", () => {

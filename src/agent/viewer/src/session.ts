@@ -206,6 +206,7 @@ function foldFact(view: View, frame: Frame, fact: Fact): void {
     case "ended": {
       const { kind, ...ended } = fact;
       view.ended = { ...ended, at: frame.at };
+      view.queuedBehind = null;
       break;
     }
     case "unknown":

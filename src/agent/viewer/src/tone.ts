@@ -17,7 +17,7 @@ export const STATUS: Record<Status | "queued", Look> = {
   unknown: { tone: "idle", sign: "·", word: "not known" },
 };
 
-export const PHASE: Record<PhaseState, Look> = {
+const PHASE: Record<PhaseState, Look> = {
   pending: { tone: "idle", sign: "·", word: "not started" },
   running: { tone: "busy", sign: "▸", word: "running" },
   succeeded: { tone: "good", sign: "✓", word: "done" },
@@ -27,7 +27,17 @@ export const PHASE: Record<PhaseState, Look> = {
   unknown: { tone: "idle", sign: "·", word: "not known" },
 };
 
-export const OBJECT: Record<ObjectStatus, Look> = {
+/** A phase of a session that is over can not be running: nobody was there to say how it went. */
+export function phaseLook(state: PhaseState, over: boolean): Look {
+  return over && state === "running" ? { tone: "warn", sign: "?", word: "cut off" } : PHASE[state];
+}
+
+/** An object that was announced, in a session that is over without a word about it. */
+export function objectLook(status: ObjectStatus, over: boolean): Look {
+  return over && status === "pending" ? { tone: "idle", sign: "·", word: "not reported" } : OBJECT[status];
+}
+
+const OBJECT: Record<ObjectStatus, Look> = {
   pending: { tone: "idle", sign: "·", word: "pending" },
   progressing: { tone: "busy", sign: "▸", word: "progressing" },
   ready: { tone: "good", sign: "✓", word: "ready" },
