@@ -18,13 +18,14 @@ export function launch() {
   return chromium.launch({ executablePath, args: QUIET });
 }
 
-/** A page that keeps what went wrong on it in `problems`. */
+/** A page of a visitor who was never here; what goes wrong on it stands in `problems`. `close` ends the visit. */
 export async function openPage(browser, options = {}) {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("console", (message) => {
     if (message.type() === "error") problems.push(message.text());
   });
-  return { page, problems };
+  return { page, problems, close: () => context.close() };
 }

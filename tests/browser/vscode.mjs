@@ -13,6 +13,7 @@ const START_MS = 60_000;
 const SETTINGS = {
   "breadcrumbs.enabled": false,
   "editor.fontSize": 15,
+  "editor.hover.above": false,
   "editor.minimap.enabled": false,
   "editor.renderWhitespace": "none",
   "extensions.ignoreRecommendations": true,
@@ -44,7 +45,7 @@ export async function openVsCode({ codeServer, bin, workspace, settings = {}, vi
     const address = await listening(server);
     const browser = await launch();
     closers.push(() => browser.close());
-    const { page } = await openPage(browser, viewport ? { viewport } : {});
+    const { page } = await openPage(browser, { deviceScaleFactor: 2, ...(viewport ? { viewport } : {}) });
     await page.goto(`${address}?folder=${encodeURIComponent(workspace)}`);
     await page.locator(".monaco-workbench").waitFor({ timeout: START_MS });
     return { page, close };
@@ -58,7 +59,8 @@ export async function openVsCode({ codeServer, bin, workspace, settings = {}, vi
 export async function openFile(page, name) {
   await page.keyboard.press("Control+P");
   await page.locator(".quick-input-widget input").fill(name);
-  await page.locator(".quick-input-list .monaco-list-row").first().waitFor();
+  // The file opened last is offered first until the search has an answer.
+  await page.locator(`.quick-input-list .monaco-list-row.focused[aria-label^="${name}"]`).waitFor();
   await page.keyboard.press("Enter");
   await page.locator(`.tab[data-resource-name="${name}"]`).waitFor();
   await page.locator(".editor-instance .view-lines").first().waitFor();

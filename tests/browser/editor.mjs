@@ -1,0 +1,119 @@
+// An editor without a screen: starts ktl-lsp in a workspace, runs its commands, and keeps what it is asked to open.
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+
+import {
+  createProtocolConnection,
+  ExecuteCommandRequest,
+  ExitNotification,
+  InitializedNotification,
+  InitializeRequest,
+  PublishDiagnosticsNotification,
+  RegistrationRequest,
+  ShowDocumentRequest,
+  ShutdownRequest,
+  StreamMessageReader,
+  StreamMessageWriter,
+  WorkDoneProgressCreateRequest,
+} from "vscode-languageserver-protocol/node";
+
+const ENDS_MS = 10_000;
+
+/** Starts the ktl-lsp in `bin` for `workspace`, with the agent of `home`. */
+export async function openEditor({ bin, workspace, home }) {
+  const env = { ...process.env, XDG_STATE_HOME: home, PATH: `${bin}:${process.env.PATH}` };
+  const server = spawn(join(bin, "ktl-lsp"), [], { cwd: workspace, env, stdio: ["pipe", "pipe", "pipe"] });
+  const log = [];
+  server.stderr.on("data", (text) => log.push(String(text)));
+  const connection = createProtocolConnection(
+    new StreamMessageReader(server.stdout),
+    new StreamMessageWriter(server.stdin),
+  );
+  const shown = [];
+  const diagnostics = new Map();
+  connection.onRequest(WorkDoneProgressCreateRequest.type, () => {});
+  connection.onRequest(RegistrationRequest.type, () => {});
+  connection.onRequest(ShowDocumentRequest.type, ({ uri }) => {
+    shown.push(uri);
+    return { success: true };
+  });
+  connection.onNotification(PublishDiagnosticsNotification.type, (file) => {
+    diagnostics.set(file.uri, file.diagnostics);
+  });
+  connection.listen();
+  const uri = pathToFileURL(workspace).href;
+  await connection.sendRequest(InitializeRequest.type, {
+    processId: process.pid,
+    rootUri: uri,
+    workspaceFolders: [{ uri, name: "workspace" }],
+    capabilities: { window: { workDoneProgress: true, showDocument: { support: true } } },
+  });
+  await connection.sendNotification(InitializedNotification.type, {});
+
+  return {
+    diagnostics,
+    log,
+    run: (command, argument = {}) =>
+      connection.sendRequest(ExecuteCommandRequest.type, { command, arguments: [argument] }),
+    /** The address, code included, that the server wants opened for a session. */
+    async openReplay(sessionId) {
+      const before = shown.length;
+      await connection.sendRequest(ExecuteCommandRequest.type, {
+        command: "ktl.openReplay",
+        arguments: [{ sessionId }],
+      });
+      return until("the address of the replay", () => shown[before], 20_000);
+    },
+    /** Ends the server, then the agent that it started, which would outlive it. */
+    async close() {
+      const gone = new Promise((resolve) => server.once("exit", resolve));
+      const timer = setTimeout(() => server.kill("SIGKILL"), ENDS_MS);
+      if (server.exitCode === null) {
+        await connection.sendRequest(ShutdownRequest.type);
+        await connection.sendNotification(ExitNotification.type);
+        await gone;
+      }
+      clearTimeout(timer);
+      connection.dispose();
+      await endAgent(home);
+    },
+  };
+}
+
+/** Asks again and again; the first answer that is something. */
+export async function until(what, probe, millis) {
+  const deadline = Date.now() + millis;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== null && found !== false) return found;
+    if (Date.now() > deadline) throw new Error(`waited ${millis} ms in vain for ${what}`);
+    await sleep(50);
+  }
+}
+
+/** What the agent of `home` said of itself; null where none was started. */
+export function agentOf(home) {
+  try {
+    return JSON.parse(readFileSync(join(home, "ktl/agent.json"), "utf8"));
+  } catch {
+    return null;
+  }
+}
+
+async function endAgent(home) {
+  const agent = agentOf(home);
+  if (!agent) return;
+  const alive = () => {
+    try {
+      process.kill(agent.pid, 0);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (alive()) process.kill(agent.pid, "SIGTERM");
+  await until("the agent to end", () => !alive(), ENDS_MS);
+}
