@@ -3,8 +3,8 @@
 //! The only file that sees all modules.
 
 use std::{
-    collections::HashMap, fs, io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt as _, path::Path,
-    sync::Arc, time::Duration,
+    fs, io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -18,15 +18,18 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     auth::{Browsers, Door, Hosts, guard},
+    clusters::Clusters,
     config::Config,
-    grpc::{self, Services, Work},
+    grpc::{self, Operate, Services},
     http::{self, Web},
     journal::Journal,
     lock::Lock,
     mask::MarkKey,
+    op::{OpContext, Operations},
     publishers::Publishers,
     serve,
     session::Timestamp,
+    shim::Launcher,
     shutdown::Shutdown,
     store::sqlite::{SqliteStore, private_folder},
 };
@@ -42,7 +45,7 @@ pub struct App {
     router: Router,
     journal: Journal,
     publishers: Publishers,
-    work: Arc<dyn Work>,
+    operations: Operations,
     shutdown: Shutdown,
     // Released last, when nothing of ours touches the folder any more.
     _lock: Lock,
@@ -62,7 +65,7 @@ impl App {
         let address = listener.local_addr().context("the port that was bound has no address")?;
         let shutdown = Shutdown::default();
         let publishers = Publishers::default();
-        let work: Arc<dyn Work> = Arc::new(NoWork);
+        let operations = operations(&config, &journal)?;
         let base: Arc<str> = config.public_url.clone().unwrap_or_else(|| url(&config, address)).into();
         let browsers = Browsers::default();
         let stop = shutdown.token.clone();
@@ -70,15 +73,18 @@ impl App {
             journal: journal.clone(),
             browsers: browsers.clone(),
             publishers: publishers.clone(),
-            work: Arc::clone(&work),
+            work: Arc::new(operations.clone()),
             base: Arc::clone(&base),
             stop: stop.clone(),
         };
         let web = Web { journal: journal.clone(), browsers: browsers.clone(), base, stop };
         let hosts = Hosts::new(address, config.public_url.as_deref());
         let door = Door { hosts, token: config.token.clone(), browsers };
-        let router = router(grpc::routes(services, |routes| routes).await?, web, door);
-        Ok(Self { config, listener, address, router, journal, publishers, work, shutdown, _lock: lock })
+        let operate = Operate::new(operations.clone(), Arc::clone(&services.base));
+        let grpc =
+            grpc::routes(services, |routes| routes.add_service(grpc::operation_server(operate))).await?;
+        let router = router(grpc, web, door);
+        Ok(Self { config, listener, address, router, journal, publishers, operations, shutdown, _lock: lock })
     }
 
     /// The line that says that the agent is ready, and where.
@@ -89,16 +95,27 @@ impl App {
 
     /// Serves until `stop` says why to end, then takes everything down within the grace and says how that went.
     pub async fn run(self, stop: impl Future<Output = String>) -> anyhow::Result<()> {
-        let Self { config, listener, router, journal, publishers, work, shutdown, .. } = self;
+        let Self { config, listener, router, journal, publishers, operations, shutdown, .. } = self;
+        // Before anybody is served: whoever asks for a session finds it running.
+        let adopted =
+            operations.adopt().await.context("cannot go on with the operations of the last agent")?;
+        if adopted > 0 {
+            tracing::info!(operations = adopted, "going on with what the last agent left");
+        }
+        operations.sweep_uploads();
         let serving = serve::serve(listener, router, config.tls.clone(), shutdown.clone());
         shutdown.tasks.spawn(serving);
         shutdown.tasks.spawn(housekeeping(journal.clone(), publishers, &config, shutdown.clone()));
         let why = tokio::select! {
             why = stop => why,
-            why = idle(config.idle_exit, &shutdown, work.as_ref()) => why,
+            why = idle(config.idle_exit, &shutdown, &operations) => why,
         };
         tracing::info!(grace = ?config.grace, "{why}: stopping");
         let drained = shutdown.drain(config.grace).await;
+        // Helm goes on under its shims; the next agent adopts them.
+        if !operations.drain(config.grace).await {
+            tracing::warn!("operations did not let go in time");
+        }
         journal.close().await?;
         match drained {
             Ok(()) => tracing::info!("stopped, every request had ended"),
@@ -106,6 +123,17 @@ impl App {
         }
         Ok(())
     }
+}
+
+fn operations(config: &Config, journal: &Journal) -> anyhow::Result<Operations> {
+    let program = std::env::current_exe().context("cannot find this program again, to start shims of it")?;
+    Ok(Operations::new(OpContext {
+        journal: journal.clone(),
+        data_dir: std::path::absolute(&config.data).context("--data is no path")?,
+        clusters: Clusters::new(config.clusters.clone(), config.local)?,
+        helm: config.helm.clone(),
+        launcher: Launcher::new(program),
+    }))
 }
 
 fn router(grpc: Router, web: Web, door: Door) -> Router {
@@ -177,7 +205,7 @@ fn housekeeping(
 }
 
 /// Ends when nobody was connected and nothing ran for so long.
-async fn idle(limit: Option<Duration>, shutdown: &Shutdown, work: &dyn Work) -> String {
+async fn idle(limit: Option<Duration>, shutdown: &Shutdown, work: &Operations) -> String {
     let Some(limit) = limit else { return std::future::pending().await };
     let mut quiet = Duration::ZERO;
     let step = (limit / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
@@ -188,18 +216,5 @@ async fn idle(limit: Option<Duration>, shutdown: &Shutdown, work: &dyn Work) -> 
         if quiet >= limit {
             return format!("nobody was here for {limit:?}");
         }
-    }
-}
-
-/// An agent that only records.
-struct NoWork;
-
-impl Work for NoWork {
-    fn running(&self) -> usize {
-        0
-    }
-
-    fn helm_versions(&self) -> HashMap<String, String> {
-        HashMap::new()
     }
 }

@@ -7,6 +7,7 @@ mod agent;
 pub mod convert;
 mod info;
 mod mirror;
+mod operation;
 mod session;
 mod status;
 mod unserved;
@@ -23,13 +24,16 @@ use ktl_proto::{
         deploy_service_server::DeployServiceServer, log_service_server::LogServiceServer,
         mirror_service_server::MirrorServiceServer, verify_service_server::VerifyServiceServer,
     },
-    control::v1::{agent_service_server::AgentServiceServer, session_service_server::SessionServiceServer},
+    control::v1::{
+        agent_service_server::AgentServiceServer, operation_service_server::OperationServiceServer,
+        session_service_server::SessionServiceServer,
+    },
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, service::Routes};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use self::agent::Work;
+pub use self::{agent::Work, operation::Operate};
 use crate::{auth::Browsers, journal::Journal, publishers::Publishers};
 
 /// The largest message that a caller may send: room for a frame of the largest size in its envelope.
@@ -80,6 +84,11 @@ pub async fn routes(services: Services, more: impl FnOnce(Routes) -> Routes) -> 
         .add_service(serve!(VerifyServiceServer, unserved::Unserved));
     let router = more(routes).into_axum_router().reset_fallback();
     Ok(router.layer(CatchPanicLayer::custom(panicked)))
+}
+
+/// The service that starts work.
+pub fn operation_server(operate: Operate) -> OperationServiceServer<Operate> {
+    OperationServiceServer::new(operate).max_decoding_message_size(MAX_MESSAGE)
 }
 
 /// The answer to a method that panicked, as gRPC says it: HTTP 200 and a status.

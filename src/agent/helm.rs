@@ -16,7 +16,7 @@ pub use output::{Level, level_of};
 pub use probe::ReleaseState;
 
 /// The helm of this agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Helm {
     /// Where it is.
     pub program: PathBuf,

@@ -12,6 +12,7 @@ pub mod store;
 pub mod clusters;
 pub mod helm;
 pub mod kube;
+pub mod op;
 pub mod shim;
 pub mod sources;
 

@@ -275,7 +275,7 @@ impl<T: Maskable> Maskable for Vec<T> {
 
 impl<T: Maskable> Maskable for Option<T> {
     fn hide(&mut self, masker: &Masker) {
-        for item in self {
+        if let Some(item) = self {
             item.hide(masker);
         }
     }

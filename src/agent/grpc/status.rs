@@ -3,7 +3,9 @@
 use tonic::Status;
 
 use crate::{
+    op::OpError,
     session::{InvalidId, SessionId},
+    sources::SourceError,
     store::StoreError,
 };
 
@@ -26,6 +28,24 @@ impl From<StoreError> for Status {
             | StoreError::Folder { .. } => {
                 tracing::error!(error = words, "the store failed");
                 Self::internal(words)
+            }
+        }
+    }
+}
+
+impl From<OpError> for Status {
+    fn from(error: OpError) -> Self {
+        let words = error.to_string();
+        match error {
+            OpError::Store(error) => error.into(),
+            OpError::Sources(SourceError::PoolFull { .. }) => Self::resource_exhausted(words),
+            OpError::Request(_) | OpError::Id(_) | OpError::Sources(_) => Self::invalid_argument(words),
+            OpError::OtherRequest { .. } | OpError::Published(_) => Self::already_exists(words),
+            OpError::Cluster(_) | OpError::Helm(_) | OpError::Busy { .. } => Self::failed_precondition(words),
+            OpError::ShuttingDown => Self::unavailable(words),
+            OpError::Folder(error) => {
+                tracing::error!(%error, "a run folder failed");
+                Self::resource_exhausted(words)
             }
         }
     }

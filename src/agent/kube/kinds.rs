@@ -1,6 +1,6 @@
 //! Kinds of objects: which ones belong to no namespace, and which ones become ready only after they exist.
 
-use ktl_proto::control::v1::ObjectRef;
+use crate::frame::ObjectRef;
 use kube::core::{ApiResource, GroupVersionKind};
 
 /// Kinds without a namespace, by group. Kinds that are not listed are asked for, see [`crate::op`].

@@ -75,12 +75,7 @@ fn container(pod: &Pod, list: &str, status: &ContainerStatus) -> Option<Trouble>
 }
 
 /// A container that ended by itself: out of memory, or with an exit code.
-fn crash(
-    place: &str,
-    status: &ContainerStatus,
-    end: &ContainerStateTerminated,
-    reason: &str,
-) -> Trouble {
+fn crash(place: &str, status: &ContainerStatus, end: &ContainerStateTerminated, reason: &str) -> Trouble {
     let is_certain = reason == "CrashLoopBackOff" && status.restart_count >= CERTAIN_RESTARTS;
     let certainty = if is_certain { Certainty::Certain } else { Certainty::Failing };
     let said = end.reason.clone().unwrap_or_default();

@@ -3,6 +3,7 @@
 //! The rules are those of `kubectl rollout status`: the controller has seen the newest spec, every replica is of it,
 //! and every replica is available. Kinds without a rule are ready when they exist.
 
+use crate::frame::ObjectStatus;
 use k8s_openapi::{
     api::{
         apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
@@ -11,7 +12,6 @@ use k8s_openapi::{
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use ktl_proto::control::v1::ObjectStatus;
 use kube::core::DynamicObject;
 use serde::de::DeserializeOwned;
 

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{Exit, Process, Record, folder};
+use super::{Exit, Process, Record, Stream, folder};
 
 /// How often the folder is looked at while nothing new is there.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -17,6 +17,8 @@ const PAUSE: Duration = Duration::from_millis(25);
 const LOOKS: u32 = 20;
 /// The most bytes of one look.
 const CHUNK: u64 = 256 << 10;
+/// The most bytes of standard error that are read as a whole.
+const MAX_STDERR: usize = 1 << 20;
 
 /// What a look at the folder gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +65,22 @@ impl Tail {
                 None => sleep(PAUSE).await,
             }
         }
+    }
+
+    /// Everything that a command wrote to standard error, at most the last mebibyte of it.
+    pub fn stderr(at: &Path) -> io::Result<String> {
+        let bytes = std::fs::read(at.join(folder::OUTPUT))?;
+        let mut text = String::new();
+        for line in bytes.split(|byte| *byte == b'\n') {
+            // The last line of a shim that was killed may be half a record.
+            if let Ok(Record { stream: Stream::Stderr, text: line, .. }) = serde_json::from_slice(line) {
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        let mut last = text.len().saturating_sub(MAX_STDERR)..=text.len();
+        let start = last.find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        Ok(text.split_off(start))
     }
 
     /// Asks the command to end; false when its shim is gone.
@@ -121,7 +139,7 @@ impl Tail {
 mod tests {
     use std::fs;
 
-    use super::{super::Stream, *};
+    use super::*;
 
     fn record(number: u64) -> Record {
         Record { at: 1, stream: Stream::Stdout, text: number.to_string() }

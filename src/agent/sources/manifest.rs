@@ -49,6 +49,11 @@ impl Manifest {
         self.0.iter()
     }
 
+    /// What is listed under this path.
+    pub fn get(&self, path: &SourcePath) -> Option<&Listed> {
+        self.0.get(path)
+    }
+
     /// Whether this exact file is listed.
     pub fn has_file(&self, path: &SourcePath) -> bool {
         self.0.contains_key(path)

@@ -1,0 +1,104 @@
+//! The second step: `helm template`, which says what will be there and fails before anything is changed.
+
+use std::{collections::BTreeSet, fs, time::Duration};
+
+use futures::future::join_all;
+use ktl_chart::blame::{HelmStep, Outcome};
+use kube::Client;
+use tokio::time::timeout;
+
+use super::{Apply, StepError, Work, headline, helm::HelmEnd};
+use crate::{
+    frame::{Body, ObjectList, PhaseName, PhaseState},
+    kube::{connect, kinds},
+    mask::find_secrets,
+    op::rendered::Rendered,
+    shim::{Tail, now_nanos},
+};
+
+/// How long the cluster may take to say what it is. Without its answer helm renders for a cluster of its own mind.
+const ASK: Duration = Duration::from_secs(5);
+/// How long a render may take to end once it was asked to.
+const GRACE_SECONDS: u64 = 5;
+
+impl Work {
+    pub(super) async fn render(&mut self) -> Result<Apply, StepError> {
+        let began = now_nanos();
+        self.reporter.phase(PhaseName::Render, PhaseState::Running, "", began).await?;
+        self.launch_render().await?;
+        let at = self.folder.render();
+        let end = self.follow_helm(&at, "render", PhaseName::Render).await?;
+        let (state, message, next) = match end {
+            _ if self.cancel.is_cancelled() => {
+                (PhaseState::Cancelled, String::new(), Apply::cancelled("before it changed anything"))
+            }
+            HelmEnd::Gone => {
+                let message = "helm template was killed from outside; nothing was changed, apply again";
+                (PhaseState::Failed, message.to_owned(), Apply::failed(message))
+            }
+            HelmEnd::Exit(exit) if exit.succeeded() => {
+                let rendered = self.rendered()?;
+                let message = format!("{} objects", rendered.objects.len());
+                self.reporter.say(vec![Body::Objects(ObjectList { objects: rendered.names() })]).await?;
+                (PhaseState::Succeeded, message, Apply::Upgrade { since: now_nanos() })
+            }
+            HelmEnd::Exit(exit) => {
+                let outcome = match exit.error {
+                    Some(error) => Outcome::Message(format!("cannot run helm: {error}")),
+                    None => Outcome::Helm {
+                        step: HelmStep::Template,
+                        major: self.major(),
+                        stderr: Tail::stderr(&at)?,
+                    },
+                };
+                let findings = self.blame(&outcome);
+                let message = headline(&findings);
+                self.reporter.findings(findings).await?;
+                (PhaseState::Failed, message.clone(), Apply::failed(message))
+            }
+        };
+        self.reporter.phase(PhaseName::Render, state, &message, began).await?;
+        Ok(next)
+    }
+
+    async fn launch_render(&self) -> Result<(), StepError> {
+        let (version, apis) = match connect(&self.run.target).await {
+            Ok(client) => timeout(ASK, capabilities(&client)).await.unwrap_or_default(),
+            Err(_) => (None, Vec::new()),
+        };
+        let (chart, values) = (self.run.chart_argument(), self.run.values());
+        let args = self.run.deploy(&chart, &values).template(version.as_deref(), &apis);
+        let command = self.helm_command(args, Some(self.folder.manifest()), GRACE_SECONDS);
+        let environment = self.run.target.environment();
+        Ok(self.launcher.launch(&self.folder.render(), &command, &environment).await?)
+    }
+
+    /// What was rendered. Its secrets are hidden from here on.
+    pub(super) fn rendered(&mut self) -> Result<Rendered, StepError> {
+        let manifest = String::from_utf8_lossy(&fs::read(self.folder.manifest())?).into_owned();
+        self.reporter.hide(find_secrets(&manifest));
+        Ok(Rendered::parse(&manifest, &self.run.namespace))
+    }
+
+    pub(super) fn major(&self) -> u32 {
+        u32::from(self.run.helm.version.major.number())
+    }
+}
+
+/// What a chart asks about its cluster: the version, and the kinds that Kubernetes does not bring itself. Those are
+/// in helm already.
+async fn capabilities(client: &Client) -> (Option<String>, Vec<String>) {
+    let version = client.apiserver_version().await.ok().map(|info| info.git_version);
+    let groups = client.list_api_groups().await.map(|list| list.groups).unwrap_or_default();
+    let versions = groups.into_iter().flat_map(|group| group.versions);
+    let own: Vec<String> =
+        versions.map(|one| one.group_version).filter(|one| !kinds::is_builtin(one)).collect();
+    let resources = join_all(own.iter().map(|version| client.list_api_group_resources(version))).await;
+    let mut names: BTreeSet<String> = own.iter().cloned().collect();
+    for (version, list) in own.iter().zip(resources) {
+        let resources = list.map(|list| list.resources).unwrap_or_default();
+        let main = resources.into_iter().filter(|resource| !resource.name.contains('/'));
+        names.extend(main.map(|resource| format!("{version}/{}", resource.kind)));
+    }
+    (version, names.into_iter().collect())
+}

@@ -1,0 +1,124 @@
+//! The last step: helm is done; watch on until the objects are ready, have failed, or the time is over.
+
+use std::time::{Duration, Instant};
+
+use super::{Apply, StepError, Work, headline, helm::news};
+use crate::{
+    frame::{Finding, Level, PhaseName, PhaseState},
+    kube::pod::Certainty,
+    op::rollout::{Cause, Progress},
+};
+
+/// How long the objects may take to look ready to us after they did to helm.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// How a rollout ended.
+enum RolledOut {
+    Ready,
+    Failed,
+    TimedOut,
+    Cancelled,
+    Unwatched,
+}
+
+impl Work {
+    pub(super) async fn roll_out(&mut self, since: i64) -> Result<Apply, StepError> {
+        self.open_watch().await?;
+        if let Some(watch) = &mut self.watch {
+            watch.board.helm_is_done();
+        }
+        let release = self.run.apply.release.clone();
+        let (state, message, next) = match self.wait_until_ready(since).await? {
+            RolledOut::Ready => (
+                PhaseState::Succeeded,
+                String::new(),
+                Apply::done(format!("release {release} is applied and ready")),
+            ),
+            RolledOut::Unwatched => {
+                let text = "the cluster does not let itself be watched; helm's word is all there is";
+                self.reporter.remark(Level::Warn, PhaseName::Rollout, text.to_owned()).await?;
+                (PhaseState::Skipped, text.to_owned(), Apply::done(format!("release {release} is applied")))
+            }
+            RolledOut::Cancelled => {
+                (PhaseState::Cancelled, String::new(), Apply::cancelled("while its objects became ready"))
+            }
+            end @ (RolledOut::Failed | RolledOut::TimedOut) => {
+                let mut findings = self.causes_at_the_end();
+                if matches!(end, RolledOut::TimedOut) && findings.is_empty() && !self.has_told_causes() {
+                    findings = self.silences();
+                }
+                let message = match headline(&findings) {
+                    empty if empty.is_empty() => self.told_headline(),
+                    message => message,
+                };
+                self.reporter.findings(findings).await?;
+                (PhaseState::Failed, message.clone(), Apply::failed(message))
+            }
+        };
+        self.close_rollout(state, &message, since).await?;
+        Ok(next)
+    }
+
+    async fn wait_until_ready(&mut self, since: i64) -> Result<RolledOut, StepError> {
+        // Helm waited by its own rules and was content; ours are stricter and get a moment to agree.
+        let helm_waited = self.run.apply.helm_waits();
+        let patience = if helm_waited { CATCH_UP } else { self.time_left(since) };
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            let Some(watch) = &self.watch else { return Ok(RolledOut::Unwatched) };
+            match watch.board.progress() {
+                Progress::Ready => return Ok(RolledOut::Ready),
+                Progress::Failed if !helm_waited => return Ok(RolledOut::Failed),
+                _ => {}
+            }
+            tokio::select! {
+                seen = news(&mut self.watch) => {
+                    let is_certain = self.see(seen).await?;
+                    if is_certain && self.run.apply.fail_fast && !helm_waited {
+                        return Ok(RolledOut::Failed);
+                    }
+                }
+                () = self.cancel.cancelled() => return Ok(RolledOut::Cancelled),
+                () = tokio::time::sleep_until(until) => {
+                    return Ok(if helm_waited { RolledOut::Ready } else { RolledOut::TimedOut });
+                }
+            }
+        }
+    }
+
+    /// The causes that were not told yet, now that there is nothing more to wait for: single crashes too.
+    pub(super) fn causes_at_the_end(&mut self) -> Vec<Finding> {
+        let Some(mut watch) = self.watch.take() else { return Vec::new() };
+        let causes = watch.board.causes(Instant::now());
+        let causes = causes.iter().filter(|cause| cause.certainty > Certainty::MayPass);
+        let new: Vec<&Cause> = causes.filter(|cause| watch.told.is_new_cause(cause)).collect();
+        let findings = new.into_iter().flat_map(|cause| self.findings_of(cause)).collect();
+        self.watch = Some(watch);
+        findings
+    }
+
+    /// One finding for each object that is not ready and about which nobody says why.
+    fn silences(&self) -> Vec<Finding> {
+        let Some(watch) = &self.watch else { return Vec::new() };
+        let seconds = self.run.apply.timeout_seconds;
+        let silent = watch.board.not_ready();
+        silent
+            .iter()
+            .flat_map(|(object, health)| self.findings_of(&Cause::of_silence(object, health, seconds)))
+            .collect()
+    }
+
+    pub(super) fn has_told_causes(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.told.has_cause())
+    }
+
+    /// The sentence for an end whose causes were told before: the surest of them.
+    pub(super) fn told_headline(&mut self) -> String {
+        let cause =
+            self.watch.as_mut().and_then(|watch| watch.board.causes(Instant::now()).into_iter().next());
+        match cause {
+            Some(cause) => headline(&self.findings_of(&cause)),
+            None => "objects of the release did not become ready".to_owned(),
+        }
+    }
+}

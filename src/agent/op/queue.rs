@@ -1,0 +1,163 @@
+//! One operation at a time changes a release; the others wait in the order in which they came.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use crate::session::SessionId;
+
+/// A release in the world: cluster, namespace, name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReleaseKey {
+    /// The agent's name for the cluster, and its context.
+    pub cluster: (String, Option<String>),
+    /// The namespace.
+    pub namespace: String,
+    /// The release.
+    pub release: String,
+}
+
+type Lines = HashMap<ReleaseKey, VecDeque<SessionId>>;
+
+/// The lines before all releases. Clones are one queue.
+#[derive(Clone)]
+pub struct Queue {
+    lines: Arc<Mutex<Lines>>,
+    changed: watch::Sender<()>,
+}
+
+/// A place in a line. Dropping it leaves the line.
+pub struct Ticket {
+    queue: Queue,
+    key: ReleaseKey,
+    id: SessionId,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { lines: Arc::default(), changed: watch::Sender::new(()) }
+    }
+}
+
+impl Queue {
+    /// Takes the last place.
+    pub fn enter(&self, key: ReleaseKey, id: SessionId) -> Ticket {
+        self.lock().entry(key.clone()).or_default().push_back(id.clone());
+        Ticket { queue: self.clone(), key, id }
+    }
+
+    /// Takes the only place, or says who holds the release.
+    pub fn enter_if_free(&self, key: ReleaseKey, id: SessionId) -> Result<Ticket, SessionId> {
+        let mut lines = self.lock();
+        let line = lines.entry(key.clone()).or_default();
+        if let Some(first) = line.front() {
+            return Err(first.clone());
+        }
+        line.push_back(id.clone());
+        Ok(Ticket { queue: self.clone(), key, id })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    /// The session right before this one; `None` when it is this one's turn.
+    pub fn ahead(&self) -> Option<SessionId> {
+        let lines = self.queue.lock();
+        let line = lines.get(&self.key)?;
+        let place = line.iter().position(|id| *id == self.id)?;
+        place.checked_sub(1).map(|before| line[before].clone())
+    }
+
+    /// Returns when it is this one's turn.
+    pub async fn turn(&self) {
+        let mut changed = self.queue.changed.subscribe();
+        while self.ahead().is_some() {
+            // The sender lives in `self`, so it cannot be gone.
+            changed.changed().await.ok();
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut lines = self.queue.lock();
+        if let Some(line) = lines.get_mut(&self.key) {
+            line.retain(|id| *id != self.id);
+            if line.is_empty() {
+                lines.remove(&self.key);
+            }
+        }
+        drop(lines);
+        self.queue.changed.send_replace(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    fn key(release: &str) -> ReleaseKey {
+        ReleaseKey { cluster: ("dev".into(), None), namespace: "shop".into(), release: release.into() }
+    }
+
+    fn id(text: &str) -> SessionId {
+        SessionId::parse(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn sessions_take_turns_in_order() {
+        let queue = Queue::default();
+        let first = queue.enter(key("web"), id("1"));
+        let second = queue.enter(key("web"), id("2"));
+        let third = queue.enter(key("web"), id("3"));
+        assert_eq!((first.ahead(), second.ahead(), third.ahead()), (None, Some(id("1")), Some(id("2"))));
+        assert!(second.turn().now_or_never().is_none());
+        drop(first);
+        second.turn().await;
+        drop(second);
+        third.turn().await;
+    }
+
+    #[tokio::test]
+    async fn one_who_gives_up_does_not_hold_the_others() {
+        let queue = Queue::default();
+        let first = queue.enter(key("web"), id("1"));
+        let second = queue.enter(key("web"), id("2"));
+        let third = queue.enter(key("web"), id("3"));
+        drop(second);
+        assert_eq!(third.ahead(), Some(id("1")));
+        drop(first);
+        third.turn().await;
+    }
+
+    #[tokio::test]
+    async fn a_turn_wakes_who_waits_for_it() {
+        let queue = Queue::default();
+        let first = queue.enter(key("web"), id("1"));
+        let second = queue.enter(key("web"), id("2"));
+        let waits = async { second.turn().await };
+        let leaves = async {
+            tokio::task::yield_now().await;
+            drop(first);
+        };
+        futures::join!(waits, leaves);
+    }
+
+    #[test]
+    fn releases_do_not_wait_for_each_other() {
+        let queue = Queue::default();
+        let web = queue.enter(key("web"), id("1"));
+        assert_eq!(queue.enter(key("db"), id("2")).ahead(), None);
+        assert_eq!(queue.enter_if_free(key("web"), id("3")).err(), Some(id("1")));
+        drop(web);
+        assert!(queue.enter_if_free(key("web"), id("3")).is_ok());
+    }
+}

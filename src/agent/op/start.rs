@@ -1,0 +1,154 @@
+//! From a request to a running operation: joined, refused, asked for sources, or begun.
+
+use std::time::Instant;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    OpError, Operations,
+    apply::Work,
+    queue::Ticket,
+    report::Reporter,
+    request::{self, StartRequest},
+    run::{Run, RunFolder},
+};
+use crate::{
+    kube::Kubeconfig,
+    mask::{Masker, find_secrets},
+    session::{Meta, Owner, RequestRecord, Session, SessionId},
+    sources::{ContentHash, pool::Taken},
+    store::{Created, NewSession},
+};
+
+/// What became of a request.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // It is taken apart at once.
+pub enum StartOutcome {
+    /// It runs.
+    Started(Session),
+    /// This very request runs already, or has run.
+    Joined(Session),
+    /// Nothing was started: these sources are not there.
+    Missing(Vec<ContentHash>),
+}
+
+impl Operations {
+    /// Starts an operation, or joins the one that has this id and this request.
+    pub async fn start(&self, request: StartRequest, principal: &str) -> Result<StartOutcome, OpError> {
+        request.apply.check(&request.sources)?;
+        let id = request.id.clone().unwrap_or_else(SessionId::mint);
+        let canonical = request::canonical(&request);
+        if let Some(session) = self.inner.context.journal.session(&id).await?
+            && !session.is_bare()
+        {
+            return self.join(session, &canonical);
+        }
+        if self.inner.leave.is_cancelled() {
+            return Err(OpError::ShuttingDown);
+        }
+        let helm = self.helm().await?.clone();
+        let target = self.inner.context.clusters.resolve(&request.cluster)?;
+        let StartRequest { apply, sources, claims, .. } = request;
+        let run = Run::new(&id, apply, sources, target, helm, &claims);
+        let ticket = self.enter(&run, &id)?;
+        let files = match self.inner.pool.take(&run.sources, Instant::now())? {
+            Taken::All(files) => files,
+            Taken::Missing(missing) => return Ok(StartOutcome::Missing(missing)),
+        };
+        let meta = Meta {
+            command: "apply".to_owned(),
+            args: claims.args,
+            requester: claims.requester,
+            cluster: run.target.name.clone(),
+            context: run.target.context.clone().unwrap_or_default(),
+            namespace: run.namespace.clone(),
+            release: run.apply.release.clone(),
+            chart: run.apply.chart.clone(),
+            principal: principal.to_owned(),
+            workspace: claims.workspace,
+        };
+        let masker = self.masker(&id, &run);
+        let record = RequestRecord { digest: request::digest(&canonical), canonical: canonical.to_string() };
+        let new = NewSession {
+            id: id.clone(),
+            meta: masker.mask(meta),
+            tags: masker.mask(claims.tags),
+            owner: Owner::Agent,
+            request: Some(masker.mask(record)),
+        };
+        let session = match self.inner.context.journal.create(new).await? {
+            Created::New(session) => session,
+            Created::Known(session) => return self.join(session, &canonical),
+        };
+        let folder = RunFolder::of(&self.inner.context.data_dir, &id);
+        let kept = folder.create(&files).and_then(|()| folder.save(&run));
+        if let Err(error) = kept {
+            self.give_up(&id, "the run folder could not be written; nothing was changed").await;
+            return Err(OpError::Folder(error));
+        }
+        let work = self.work(run, folder, ticket, &masker).map_err(OpError::Folder)?;
+        self.run(id, work);
+        Ok(StartOutcome::Started(session))
+    }
+
+    fn join(&self, session: Session, canonical: &Value) -> Result<StartOutcome, OpError> {
+        let Some(record) = session.request.clone().filter(|_| session.owner == Owner::Agent) else {
+            return Err(OpError::Published(session.id));
+        };
+        if record.digest == request::digest(canonical) {
+            return Ok(StartOutcome::Joined(session));
+        }
+        // Both sides masked with the session's own marks, so that equal secrets look equal.
+        let now = RequestRecord { digest: String::new(), canonical: canonical.to_string() };
+        let now = self.inner.context.journal.masker(&session.id, []).mask(now).into_inner();
+        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        let difference = request::differences(&read(&record.canonical), &read(&now.canonical));
+        Err(OpError::OtherRequest { id: session.id, difference })
+    }
+
+    fn enter(&self, run: &Run, id: &SessionId) -> Result<Ticket, OpError> {
+        let key = run.release_key();
+        if run.apply.queue {
+            return Ok(self.inner.queue.enter(key, id.clone()));
+        }
+        self.inner.queue.enter_if_free(key, id.clone()).map_err(|ahead| OpError::Busy {
+            release: run.apply.release.clone(),
+            namespace: run.namespace.clone(),
+            ahead,
+        })
+    }
+
+    /// A masker that knows the credentials of the cluster and the secrets that the request itself spells out.
+    pub(super) fn masker(&self, id: &SessionId, run: &Run) -> Masker {
+        let credentials = Kubeconfig::read(&run.target.kubeconfig).map(|config| config.credentials());
+        let set = run.apply.set.iter().flat_map(|value| find_secrets(&value.expression));
+        self.inner.context.journal.masker(id, credentials.unwrap_or_default().into_iter().chain(set))
+    }
+
+    /// Everything that the steps need, made from what is on the disk.
+    pub(super) fn work(
+        &self,
+        run: Run,
+        folder: RunFolder,
+        ticket: Ticket,
+        masker: &Masker,
+    ) -> std::io::Result<Work> {
+        let texts = folder.read_sources(&run.sources)?;
+        // Templates are left to what they render: their secrets turn up there, with their values.
+        let plain = texts.iter().filter(|(path, _)| !path.contains("/templates/"));
+        let mut known: Vec<String> = plain.flat_map(|(_, text)| find_secrets(text)).collect();
+        if let Ok(manifest) = std::fs::read(folder.manifest()) {
+            known.extend(find_secrets(&String::from_utf8_lossy(&manifest)));
+        }
+        let cancel = CancellationToken::new();
+        if folder.is_cancel_requested() {
+            cancel.cancel();
+        }
+        let journal = self.inner.context.journal.clone();
+        let id = SessionId::parse(&run.id).map_err(std::io::Error::other)?;
+        let reporter = Reporter::new(journal.clone(), id, masker.with(known), run.said);
+        let launcher = self.inner.context.launcher.clone();
+        Ok(Work { run, folder, reporter, launcher, cancel, ticket, texts, watch: None, journal })
+    }
+}
