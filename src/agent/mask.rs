@@ -10,6 +10,7 @@ mod facts;
 mod json;
 mod known;
 mod names;
+mod pairs;
 mod published;
 mod rules;
 mod secret;

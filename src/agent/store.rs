@@ -4,6 +4,10 @@
 //! changes nothing and spoils no other. One suite (`store/contract.rs`) holds every store to this page. Nothing
 //! here knows who follows, or any protocol.
 
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod model;
 pub mod sqlite;
 
 use std::{io, sync::Arc, time::Duration};

@@ -1,0 +1,139 @@
+//! Values under sensitive names: `name: value`, `name=value` and `"name": value`.
+//!
+//! Found from the separator, by hand: a pattern that takes a whole pair steps over the pairs inside its value, and
+//! `--set=db.password=x` or JSON in JSON are nothing else.
+
+use std::ops::Range;
+
+use super::{Hidden, names};
+
+/// The longest name that is looked at.
+const LONGEST: usize = 128;
+
+/// Every value under a sensitive name.
+pub(super) fn find(text: &str) -> Vec<Hidden> {
+    let separators = text.bytes().enumerate().filter(|(_, byte)| matches!(byte, b':' | b'='));
+    separators
+        .filter_map(
+            |(at, byte)| {
+                if byte == b'=' { assigned(text, at) } else { json(text, at).or_else(|| yaml(text, at)) }
+            },
+        )
+        .filter(|hidden| names::is_value(&text[hidden.range.clone()]))
+        .collect()
+}
+
+/// `name=value`, as in `--set`, the environment and a query.
+fn assigned(text: &str, at: usize) -> Option<Hidden> {
+    let name = name_before(&text[..at])?;
+    names::is_sensitive(&text[name]).then_some(())?;
+    let start = at + 1;
+    let value = quoted(&text[start..]).unwrap_or_else(|| 0..bare_end(&text[start..]));
+    Some(Hidden::new(start + value.start..start + value.end))
+}
+
+/// Where a bare value of an assignment ends. Helm escapes a comma that belongs to the value.
+fn bare_end(rest: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if !rest[at + 1..].starts_with('"') => escaped = true,
+            _ if c.is_whitespace() || ",&;\"'\\}])".contains(c) => return at,
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
+/// `"name": value` in JSON, its quotes escaped or not.
+fn json(text: &str, at: usize) -> Option<Hidden> {
+    let before = text[..at].trim_end().strip_suffix('"')?.trim_end_matches('\\');
+    let name = before.rsplit('"').next().filter(|name| name.len() <= LONGEST)?;
+    names::is_sensitive(name.trim_end_matches('\\')).then_some(())?;
+    let rest = &text[at + 1..];
+    let start = at + 1 + rest.len() - rest.trim_start().len();
+    if let Some(value) = quoted(&text[start..]) {
+        return Some(Hidden::new(start + value.start..start + value.end));
+    }
+    let bare = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let rest = &text[start..];
+    let end = rest.find(|c| !bare(c)).unwrap_or(rest.len());
+    Some(Hidden { quote: true, ..Hidden::new(start..start + end) })
+}
+
+/// `name: value` in YAML or in a sentence. The name has to start a line or a clause: "unexpected token: x" is no
+/// token.
+fn yaml(text: &str, at: usize) -> Option<Hidden> {
+    let rest = text[at + 1..].split('\n').next()?;
+    let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    if blank == 0 {
+        return None;
+    }
+    let name = name_before(text[..at].trim_end_matches([' ', '\t', '"', '\'']))?;
+    let before = text[..name.start].trim_end_matches(['"', '\'', ' ', '\t', '+', '-']);
+    let starts = before.is_empty() || before.ends_with(['\n', '\r', ':', ';', ',', '(', '{', '[']);
+    (starts && names::is_sensitive(&text[name])).then_some(())?;
+    let start = at + 1 + blank;
+    let value = &rest[blank..];
+    if let Some(within) = quoted(value) {
+        return Some(Hidden::new(start + within.start..start + within.end));
+    }
+    let end = value.find(" #").unwrap_or(value.len());
+    let value = value[..end].trim_end();
+    (!value.starts_with(['{', '[', '&', '*', '!', '|', '>', '#']))
+        .then(|| Hidden::new(start..start + value.len()))
+}
+
+/// The name that a text ends with.
+fn name_before(text: &str) -> Option<Range<usize>> {
+    let part_of_name = |c: &char| c.is_ascii_alphanumeric() || "_./[]-".contains(*c);
+    let length = text.chars().rev().take_while(part_of_name).count();
+    (1..=LONGEST).contains(&length).then(|| text.len() - length..text.len())
+}
+
+/// What stands between the quotes that a text begins with. Quotes that are escaped at the same level, as in JSON
+/// inside JSON, are the end; deeper ones belong to the value.
+fn quoted(text: &str) -> Option<Range<usize>> {
+    let level = text.len() - text.trim_start_matches('\\').len();
+    let quote = text[level..].chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let start = level + 1;
+    let rest = &text[start..];
+    let escapes = |at: usize| rest[..at].len() - rest[..at].trim_end_matches('\\').len();
+    let closing = rest.match_indices(quote).map(|(at, _)| at).find(|at| escapes(*at) <= level);
+    let end = closing.map_or(rest.len(), |at| at - escapes(at));
+    Some(start..start + end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let found: Vec<&str> = find(text).into_iter().map(|hidden| &text[hidden.range]).collect();
+        assert_eq!(found, expected, "in {text:?}");
+    }
+
+    #[test]
+    fn a_pair_inside_a_value_is_found() {
+        check("--set=db.password=hunter2,replicas=2", &["hunter2"]);
+        check("url=https://x/?token=hunter2&a=b", &["hunter2"]);
+        check("error: cannot patch: password: hunter2", &["hunter2"]);
+        check(r#"{"a":"{\"password\":\"hunter2\",\"b\":1}"}"#, &["hunter2"]);
+        check(r#"{"a":"{\"b\":\"{\\\"token\\\":\\\"hunter2\\\"}\"}"}"#, &["hunter2"]);
+    }
+
+    #[test]
+    fn a_value_ends_where_its_grammar_says() {
+        check(r"--set a.password=one\,two,b=3", &[r"one\,two"]);
+        check("A_TOKEN=\"two words\" npm ci", &["two words"]);
+        check("password: it's # a comment", &["it's"]);
+        check("password: 'two words' # a comment", &["two words"]);
+        check(r#"{"password": "a\"b", "n": 1}"#, &[r#"a\"b"#]);
+        check(r#"{"pin_password": 12345}"#, &["12345"]);
+        check("password: |\n  x", &[]);
+        check("password:\n  x", &[]);
+        check("token=", &[]);
+    }
+}

@@ -1,0 +1,90 @@
+//! A browser's way in, and who is kept out.
+
+use ktl_proto::control::v1::MintCodeRequest;
+
+use crate::support::{Agent, Answer, Data, frame, publish};
+
+async fn redeem(agent: &Agent, session: &str, code: &str) -> Answer {
+    let body = serde_json::json!({ "session_id": session, "code": code }).to_string();
+    agent.http("POST /api/v1/auth/code", &[("content-type", "application/json")], &body).await
+}
+
+#[tokio::test]
+async fn a_link_lets_one_browser_in_once() {
+    let data = Data::new();
+    let agent = Agent::start(&data);
+    publish(&mut agent.mirror().await, vec![frame("s", "one")]).await.unwrap();
+    let request = MintCodeRequest { session_id: "s".into() };
+    let url = agent.agent().await.mint_code(request).await.unwrap().into_inner().url;
+    let (page, code) = url.split_once("#k=").unwrap();
+    assert_eq!(page, format!("http://127.0.0.1:{}/s/s", agent.port));
+
+    let html = agent.http("GET /s/s", &[], "").await;
+    assert!(html.status == 200 && html.body.starts_with("<!doctype html>"));
+    assert!(html.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    assert_eq!(agent.http("GET /api/v1/sessions/s", &[], "").await.status, 401);
+
+    let answer = redeem(&agent, "s", code).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.contains("httponly") && cookie.contains("samesite=strict") && cookie.contains("path=/"));
+    assert!(!answer.head.contains(crate::support::TOKEN));
+
+    let again = redeem(&agent, "s", code).await;
+    assert_eq!(again.status, 401);
+    assert!(
+        again.body.contains("ktl.openReplay") && again.body.contains("ktl-lsp attach s"),
+        "{}",
+        again.body
+    );
+}
+
+#[tokio::test]
+async fn a_browser_with_a_cookie_reads_data_and_streams_from_our_page_only() {
+    let data = Data::new();
+    let agent = Agent::start(&data);
+    publish(&mut agent.mirror().await, vec![frame("s", "one")]).await.unwrap();
+    let url = agent.agent().await.mint_code(MintCodeRequest::default()).await.unwrap().into_inner().url;
+    let body = serde_json::json!({ "code": url.split_once("#k=").unwrap().1 }).to_string();
+    // Cookie values are case-sensitive, so this reads the raw header.
+    let raw = raw_cookie(&agent, &body).await;
+    let cookie = ("cookie", raw.as_str());
+    assert_eq!(agent.http("GET /api/v1/sessions/s", &[cookie], "").await.status, 200);
+    let events = "GET /api/v1/sessions/s/events";
+    assert_eq!(agent.http(events, &[cookie], "").await.status, 403);
+    let evil = ("origin", "http://evil.example.com");
+    assert_eq!(agent.http(events, &[cookie, evil], "").await.status, 403);
+    assert_eq!(
+        agent.http("GET /api/v1/sessions", &[cookie, ("sec-fetch-site", "cross-site")], "").await.status,
+        403
+    );
+    assert_eq!(
+        agent.http("GET /api/v1/sessions", &[cookie, ("host", "evil.example.com")], "").await.status,
+        421
+    );
+}
+
+async fn raw_cookie(agent: &Agent, body: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", agent.port)).await.unwrap();
+    let head = format!(
+        "POST /api/v1/auth/code HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        agent.port,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let line = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    line.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_code_that_was_never_minted_and_a_broken_body_are_told_apart() {
+    let data = Data::new();
+    let agent = Agent::start(&data);
+    assert_eq!(redeem(&agent, "s", "guess").await.status, 401);
+    let json = [("content-type", "application/json")];
+    assert_eq!(agent.http("POST /api/v1/auth/code", &json, "{").await.status, 400);
+    assert_eq!(agent.http("POST /api/v1/auth/code", &[], "{\"code\":\"x\"}").await.status, 400);
+}

@@ -1,0 +1,10 @@
+//! The built agent from outside: its process, its port, its files. Nothing here looks inside.
+
+#![allow(clippy::unwrap_used)] // A failing unwrap is how a test says what went wrong.
+
+mod api;
+mod browser;
+mod crash;
+mod process;
+mod secrets;
+mod support;

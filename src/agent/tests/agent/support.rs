@@ -1,0 +1,266 @@
+//! An agent in a process of its own, and the small clients that talk to it.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use ktl_proto::{
+    api::v1::{
+        DeployEvent, MirrorAck, MirrorFrame, mirror_frame::Payload,
+        mirror_service_client::MirrorServiceClient,
+    },
+    control::v1::{
+        FollowEvent, FollowRequest, agent_service_client::AgentServiceClient,
+        session_service_client::SessionServiceClient,
+    },
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tonic::{
+    Request, Status,
+    metadata::MetadataValue,
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
+};
+
+pub(crate) const TOKEN: &str = "a-token-for-tests";
+
+/// A folder that agents can be started on, one after the other.
+pub(crate) struct Data(TempDir);
+
+impl Data {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// Everything in every file, as it lies on the disk.
+    pub(crate) fn bytes(&self) -> Vec<(String, Vec<u8>)> {
+        let files = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.is_file());
+        files.map(|path| (path.display().to_string(), fs::read(path).unwrap())).collect()
+    }
+
+    fn token_file(&self) -> std::path::PathBuf {
+        let path = self.0.path().join("token");
+        fs::write(&path, format!("{TOKEN}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+}
+
+pub(crate) fn command(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ktl-agent"));
+    command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command
+}
+
+/// A running agent. It is killed when it is dropped.
+pub(crate) struct Agent {
+    pub(crate) child: Child,
+    pub(crate) port: u16,
+}
+
+impl Agent {
+    /// Starts an agent that wants [`TOKEN`] and waits for its ready line.
+    pub(crate) fn start(data: &Data) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    pub(crate) fn start_with(data: &Data, args: &[&str]) -> Self {
+        let token = data.token_file();
+        let mut child = command(&data.path())
+            .arg("--token-file")
+            .arg(token)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        let url = ready["ready"]["http"].as_str().unwrap();
+        assert_eq!(ready["ready"]["grpc"].as_str(), Some(url));
+        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        Self { child, port }
+    }
+
+    /// As a power switch would: no signal handler runs.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) async fn channel(&self) -> Channel {
+        let url = format!("http://127.0.0.1:{}", self.port);
+        Channel::from_shared(url).unwrap().connect().await.unwrap()
+    }
+
+    pub(crate) async fn mirror(&self) -> MirrorServiceClient<Authorized> {
+        MirrorServiceClient::with_interceptor(self.channel().await, WithToken)
+    }
+
+    pub(crate) async fn sessions(&self) -> SessionServiceClient<Authorized> {
+        SessionServiceClient::with_interceptor(self.channel().await, WithToken)
+    }
+
+    pub(crate) async fn agent(&self) -> AgentServiceClient<Authorized> {
+        AgentServiceClient::with_interceptor(self.channel().await, WithToken)
+    }
+
+    /// One HTTP request on a connection of its own; the answer when the agent closes it.
+    pub(crate) async fn http(&self, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut stream = self.send(request, headers, body).await;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        Answer::parse(&answer)
+    }
+
+    /// Sends a request with the token.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.http(&format!("GET {path}"), &[("x-ktl-token", TOKEN)], "").await
+    }
+
+    /// Reads an event stream until `until` has come.
+    pub(crate) async fn events(&self, path: &str, headers: &[(&str, &str)], until: &str) -> String {
+        let headers = [headers, &[("x-ktl-token", TOKEN)]].concat();
+        let mut stream = self.send(&format!("GET {path}"), &headers, "").await;
+        let mut seen = String::new();
+        let mut buffer = [0; 4096];
+        let reading = async {
+            while !seen.contains(until) {
+                let read = stream.read(&mut buffer).await.unwrap();
+                assert!(read > 0, "the stream ended without {until:?}: {seen}");
+                seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap();
+        seen
+    }
+
+    async fn send(&self, request: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
+        let mut text =
+            format!("{request} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            write!(text, "host: 127.0.0.1:{}\r\n", self.port).unwrap();
+        }
+        for (name, value) in headers {
+            write!(text, "{name}: {value}\r\n").unwrap();
+        }
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        stream.write_all(format!("{text}\r\n{body}").as_bytes()).await.unwrap();
+        stream
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head[9..12].parse().unwrap();
+        Self { status, head: head.to_ascii_lowercase(), body: unchunked(head, body) }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+fn unchunked(head: &str, body: &str) -> String {
+    if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return body.to_owned();
+    }
+    let (mut whole, mut rest) = (String::new(), body);
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        whole.push_str(&after[..size]);
+        rest = &after[size + 2..];
+    }
+    whole
+}
+
+pub(crate) type Authorized = InterceptedService<Channel, WithToken>;
+
+#[derive(Clone)]
+pub(crate) struct WithToken;
+
+impl Interceptor for WithToken {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let token = MetadataValue::from_static("Bearer a-token-for-tests");
+        request.metadata_mut().insert("authorization", token);
+        Ok(request)
+    }
+}
+
+pub(crate) fn frame(session: &str, text: &str) -> MirrorFrame {
+    MirrorFrame {
+        session_id: session.into(),
+        producer: "test".into(),
+        payload: Some(Payload::Deploy(DeployEvent { json: serde_json::json!({ "text": text }).to_string() })),
+        ..MirrorFrame::default()
+    }
+}
+
+/// Publishes and returns the acknowledgements.
+pub(crate) async fn publish(
+    client: &mut MirrorServiceClient<Authorized>,
+    frames: Vec<MirrorFrame>,
+) -> Result<Vec<MirrorAck>, Status> {
+    let mut acks = client.publish(tokio_stream::iter(frames)).await?.into_inner();
+    let mut all = Vec::new();
+    while let Some(ack) = acks.message().await? {
+        all.push(ack);
+    }
+    Ok(all)
+}
+
+/// What is there of a session now, up to and with `caught_up`.
+pub(crate) async fn recorded(agent: &Agent, session: &str) -> Vec<FollowEvent> {
+    use ktl_proto::control::v1::follow_event::Event;
+    let request = FollowRequest { session_id: session.into(), ..FollowRequest::default() };
+    let mut events = agent.sessions().await.follow(request).await.unwrap().into_inner();
+    let mut all = Vec::new();
+    while let Some(event) = events.message().await.unwrap() {
+        let caught_up = matches!(event.event, Some(Event::CaughtUp(_)));
+        all.push(event);
+        if caught_up {
+            break;
+        }
+    }
+    all
+}
