@@ -160,11 +160,14 @@ pub(crate) fn apply(editor: &mut Editor, argument: Value) -> Started {
     Started { session, url: text("url").unwrap_or_default() }
 }
 
-/// Waits for the next progress that ends; its last message.
+/// Waits for the next progress that ends, and for the message that says the same; its last message.
 #[track_caller]
 pub(crate) fn progress_end(editor: &mut Editor) -> String {
     let end = editor.receive("$/progress", |params| params["value"]["kind"] == "end");
-    end["params"]["value"]["message"].as_str().unwrap_or_default().to_owned()
+    let verdict = end["params"]["value"]["message"].as_str().unwrap_or_default().to_owned();
+    // Some editors show no progress, so the verdict comes as a message too.
+    editor.message(&verdict);
+    verdict
 }
 
 /// The facts of one kind in exported frames: `facts(&frames, "finding")`.

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::{Answer, Arguments, Command, Desk, watch::Texts};
 use crate::{
-    agent::{Agent, AgentError, Claims, request},
+    agent::{Agent, Claims, request},
     progress::{Progress, token_of},
-    releases::{Choice, Definition, Kubeconfigs, Plan, Release, plan},
+    releases::{Choice, Definition, Kubeconfigs, Plan, Release, label, plan},
     runs::{Held, Run, State},
     task,
     workspace::Buffers,
@@ -67,25 +67,14 @@ impl Desk {
 impl Launch {
     async fn run(self) {
         let buffers = self.desk.buffers();
+        let progress = self.begin().await;
         let plan = match self.plan(buffers.clone()).await {
             Ok(plan) => plan,
-            Err(problems) => return self.stopped(problems, &buffers).await,
+            Err(problems) => return self.stopped(problems, &buffers, progress).await,
         };
-        let label = plan.cluster.label();
-        let title = format!("Apply {} to {}/{}", self.release.name, label.cluster, label.namespace);
-        let progress = self.desk.progresses().start(
-            self.desk.editor(),
-            self.token.clone(),
-            token_of(&self.session),
-            title,
-        );
         progress.doing("starting".to_owned());
         let sources = Arc::new(plan.sources.clone());
-        self.desk.runs().update(&self.session, |held| {
-            held.root.clone_from(&plan.sources.root);
-            held.run.cluster = label.cluster;
-            held.run.namespace = label.namespace;
-        });
+        self.desk.runs().update(&self.session, |held| held.root.clone_from(&plan.sources.root));
         let claims = Claims {
             args: vec!["ktl.apply".to_owned()],
             tags: self.arguments.tags.clone().into_iter().collect(),
@@ -95,22 +84,39 @@ impl Launch {
                 let texts = Texts::Sent(sources);
                 self.desk.watch(self.agent.clone(), &self.session, progress, texts).await;
             }
-            Err(error) => self.refused(&error, progress).await,
+            Err(error) => self.not_started(error.to_string(), progress).await,
         }
+    }
+
+    /// Shows release, cluster and namespace, as far as they are known before anything else is.
+    async fn begin(&self) -> Progress {
+        let (release, is_local) = (self.release.clone(), self.agent.is_local());
+        let label = task::blocking("label", move || {
+            label(&release, is_local.then(Kubeconfigs::of_environment).as_ref())
+        });
+        let place = label.await.map_or_else(String::new, |label| {
+            self.desk.runs().update(&self.session, |held| {
+                held.run.cluster.clone_from(&label.cluster);
+                held.run.namespace.clone_from(&label.namespace);
+            });
+            format!(" to {}/{}", label.cluster, label.namespace)
+        });
+        let title = format!("Apply {}{place}", self.release.name);
+        self.desk.progresses().start(self.desk.editor(), self.token.clone(), token_of(&self.session), title)
     }
 
     async fn plan(&self, buffers: Buffers) -> Result<Plan, Vec<Finding>> {
         let (release, folders) = (self.release.clone(), self.desk.folders());
-        let kubeconfigs = self.agent.is_local();
+        let is_local = self.agent.is_local();
         let planned = task::blocking("plan", move || {
-            let kubeconfigs = kubeconfigs.then(Kubeconfigs::of_environment);
+            let kubeconfigs = is_local.then(Kubeconfigs::of_environment);
             plan(&release, kubeconfigs.as_ref(), &folders, &buffers)
         });
         planned.await.unwrap_or_else(|| Err(Vec::new()))
     }
 
     /// Something is wrong before anything starts: it is shown where it is written.
-    async fn stopped(self, problems: Vec<Finding>, buffers: &Buffers) {
+    async fn stopped(self, problems: Vec<Finding>, buffers: &Buffers, progress: Progress) {
         let first = problems.first().map_or("its sources could not be collected", |finding| &finding.message);
         let more = problems.len().saturating_sub(1);
         let why = if more > 0 { format!("{first} (and {more} more)") } else { first.to_owned() };
@@ -121,19 +127,16 @@ impl Launch {
         let texts =
             paths.into_iter().filter_map(|path| Some((path.clone(), buffers.text(&path).ok()?.into())));
         let texts: Vec<_> = texts.collect();
-        let verdict = self.desk.runs().update(&self.session, |held| {
+        self.desk.runs().update(&self.session, |held| {
             held.texts.extend(texts);
             held.problems = problems;
-            held.run.state = State::NotStarted(why);
-            held.run.verdict()
         });
-        self.desk.forget_token(&self.session);
-        self.desk.say(MessageType::ERROR, verdict.unwrap_or_default()).await;
+        self.not_started(why, progress).await;
     }
 
-    async fn refused(self, error: &AgentError, progress: Progress) {
+    async fn not_started(self, why: String, progress: Progress) {
         let verdict = self.desk.runs().update(&self.session, |held| {
-            held.run.state = State::NotStarted(error.to_string());
+            held.run.state = State::NotStarted(why);
             held.run.verdict()
         });
         let message = format!("{} (session {})", verdict.unwrap_or_default(), self.session);
