@@ -24,7 +24,9 @@ const ENDS_MS = 10_000;
 
 /** Starts the ktl-lsp in `bin` for `workspace`, with the agent of `home`. */
 export async function openEditor({ bin, workspace, home }) {
-  const env = { ...process.env, XDG_STATE_HOME: home, PATH: `${bin}:${process.env.PATH}` };
+  const env = { ...process.env, XDG_STATE_HOME: home };
+  // For the agent that the server will start.
+  if (process.env.KTL_TEST_HELM) env.KTL_HELM = process.env.KTL_TEST_HELM;
   const server = spawn(join(bin, "ktl-lsp"), [], { cwd: workspace, env, stdio: ["pipe", "pipe", "pipe"] });
   const log = [];
   server.stderr.on("data", (text) => log.push(String(text)));

@@ -64,10 +64,14 @@ impl Workspace {
         fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
     }
 
-    /// Lets `program` run here: our programs first in PATH, and nothing of the user's own configuration or sessions.
+    /// Lets `program` run here: our programs first in PATH, the helm of the tests for the agent that an editor starts,
+    /// and nothing of the user's own configuration or sessions.
     pub(crate) fn command(&self, program: &Path, bin: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder()).env("PATH", environment::path_with(bin));
+        if let Some(helm) = std::env::var_os("KTL_TEST_HELM") {
+            command.env("KTL_HELM", helm);
+        }
         for name in ["CONFIG", "DATA", "STATE", "CACHE"] {
             command.env(format!("XDG_{name}_HOME"), self.xdg(name));
         }

@@ -115,6 +115,12 @@ pub(super) const PARTS: &[Part] = &[
         ],
         work: Work::Cargo(&[&["test", "--package=ktl-lsp", "--test=editors", "--", "--show-output"]]),
     },
+    Part {
+        name: "browser",
+        what: "the replay page works in Chromium, served by the agent and opened as an editor opens it",
+        needs: &[Need::Binaries, Need::Tool("helm"), Need::Tool("chromium"), Need::Cluster],
+        work: Work::Npm { folder: "tests/browser", runs: &[&["ci"], &["test"]] },
+    },
 ];
 
 #[cfg(test)]
