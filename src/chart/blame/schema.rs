@@ -77,16 +77,17 @@ fn subcharts_called(scene: &Scene<'_>, called: &str) -> Vec<Vec<String>> {
 
 /// The findings of one violation: one, or one for each key that is not allowed.
 fn place(scene: &Scene<'_>, charts: &[Vec<String>], violation: &Violation) -> Vec<Finding> {
-    let candidates = charts.iter().map(|subcharts| (subcharts, Layers::of(scene, subcharts)));
-    let mut best: Option<(Layers<'_>, Vec<String>, usize)> = None;
-    for (subcharts, layers) in candidates {
-        let (path, depth) = resolve(&layers, subcharts, &violation.context);
-        if best.as_ref().is_none_or(|(_, _, known)| depth > *known) {
-            best = Some((layers, path, depth));
-        }
-    }
+    let resolved = charts.iter().map(|subcharts| {
+        let layers = Layers::of(scene, subcharts);
+        let path = resolve(&layers, subcharts, &violation.context);
+        let depth = layers.find(&path).map_or(0, |found| found.depth);
+        (layers, path, depth)
+    });
+    // Of equally good ones the first: the chart nearest to the top. `max_by_key` would take the last.
+    let best = resolved.reduce(|best, other| if other.2 > best.2 { other } else { best });
     let Some((layers, path, _)) = best else { return Vec::new() };
-    let words = format!("{}: {}", violation.context.shown(), violation.message);
+    let shown = if path.is_empty() { "values".to_owned() } else { path.join(".") };
+    let words = format!("{shown}: {}", violation.message);
     match &violation.kind {
         Kind::Key(names) if !names.is_empty() => {
             let key = |name: &String| key_finding(scene, &layers, &path, name, &words);
@@ -102,17 +103,17 @@ fn place(scene: &Scene<'_>, charts: &[Vec<String>], violation: &Violation) -> Ve
     }
 }
 
-/// The path in the values of the top chart, and how many of its steps some layer knows.
-fn resolve(layers: &Layers<'_>, subcharts: &[String], context: &Context) -> (Vec<String>, usize) {
-    let path = match context {
-        Context::Pointer(steps) => [subcharts, steps.as_slice()].concat(),
-        Context::Dotted(words) => {
-            let words: Vec<&str> = words.split('.').collect();
-            dotted(layers, subcharts.to_vec(), &words)
+/// The path in the values of the top chart.
+fn resolve(layers: &Layers<'_>, subcharts: &[String], context: &Context) -> Vec<String> {
+    match context {
+        // `global` is one for all charts, wherever it is set.
+        Context::Pointer(steps) if steps.first().is_some_and(|step| step == "global") => {
+            let below = [subcharts, steps.as_slice()].concat();
+            if layers.find_whole(&below).is_some() { below } else { steps.clone() }
         }
-    };
-    let depth = layers.find(&path).map_or(0, |found| found.depth);
-    (path, depth)
+        Context::Pointer(steps) => [subcharts, steps.as_slice()].concat(),
+        Context::Dotted(words) => dotted(layers, subcharts.to_vec(), &words.split('.').collect::<Vec<_>>()),
+    }
 }
 
 /// Dots separate keys and may also be in them: the shortest key that exists is taken, then the next, and so on.

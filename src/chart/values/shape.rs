@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use crate::finding::{Finding, Place, Severity};
 use crate::text::Span;
 use crate::yaml::scalar::{self, Scalar};
-use crate::yaml::{Entry, Kind, Node, Tree};
+use crate::yaml::{self, Entry, Kind, Node, Tree};
 
 pub(super) fn check(path: &str, text: &str, tree: &Tree) -> Vec<Finding> {
-    let mut check = Check { path, text, findings: Vec::new() };
+    let mut check = Check { path, text, open: Vec::new(), findings: Vec::new() };
     for alias in tree.unknown_aliases() {
         let name = alias.of(text).trim_start_matches('*');
         let message = format!(
@@ -29,21 +29,37 @@ pub(super) fn check(path: &str, text: &str, tree: &Tree) -> Vec<Finding> {
 struct Check<'a> {
     path: &'a str,
     text: &'a str,
+    /// The nodes around the one that is looked at.
+    open: Vec<usize>,
     findings: Vec<Finding>,
 }
 
 impl Check<'_> {
     fn error(&mut self, span: Span, code: &'static str, message: impl Into<String>) {
-        self.findings.push(Finding::at(Place::new(self.path, span), Severity::Error, code, message));
+        // A tag without a value takes no room.
+        let place = Place::new(self.path, yaml::shown(self.text, span));
+        self.findings.push(Finding::at(place, Severity::Error, code, message));
     }
 
     // Depth is limited by the tree. An alias is not followed, so each node is seen once, at its own place.
     fn node(&mut self, node: Node<'_>) {
+        self.open.push(node.identity());
         match node.kind() {
             Kind::Mapping => self.mapping(node),
             Kind::Sequence => node.items().for_each(|item| self.node(item)),
             Kind::Scalar(..) => self.scalar(node),
-            Kind::Alias => {}
+            Kind::Alias => self.alias(node),
+        }
+        self.open.pop();
+    }
+
+    fn alias(&mut self, node: Node<'_>) {
+        let above = self.open.split_last().map_or(&[][..], |(_, above)| above);
+        if above.contains(&node.identity()) {
+            let name = node.span().of(self.text).trim_start_matches('*');
+            let message =
+                format!("anchor '{name}' value contains itself: this alias stands inside of what it names");
+            self.error(node.span(), "values-anchor-in-itself", message);
         }
     }
 
@@ -60,7 +76,7 @@ impl Check<'_> {
                 && let Some(first) = seen.insert(key, entry.key.span())
             {
                 let message = format!("`{key}` is given twice in this map; the last one counts");
-                let place = Place::new(self.path, entry.key.span());
+                let place = Place::new(self.path, yaml::shown(self.text, entry.key.span()));
                 let finding = Finding::at(place, Severity::Warning, "values-duplicate-key", message);
                 self.findings.push(
                     finding.with_related(Place::new(self.path, first), "first given here, without effect"),
@@ -88,13 +104,21 @@ impl Check<'_> {
         } else {
             entry.value.is_mapping()
         };
-        if !maps && entry.value.kind() != Kind::Alias {
+        let is_unknown = entry.value.resolved().kind() == Kind::Alias;
+        if !maps && !is_unknown {
             let message = "map merge requires map or sequence of maps as the value";
             self.error(entry.shown(), "values-merge", message);
         }
     }
 
     fn scalar(&mut self, node: Node<'_>) {
+        if let (Some(tag), Kind::Scalar(text, _)) = (node.tag(), node.kind())
+            && !scalar::fits(tag, text)
+        {
+            let message =
+                format!("cannot decode !!str `{text}` as a !!{tag}: remove the tag or change the value");
+            self.error(node.span(), "values-tag", message);
+        }
         if let Some(Scalar::Float(value)) = scalar::resolve(node)
             && !value.is_finite()
         {

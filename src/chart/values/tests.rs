@@ -106,3 +106,20 @@ fn deep_nesting_is_a_note_and_no_error() {
     assert!(findings.iter().all(|finding| finding.severity == Severity::Information), "{findings:?}");
     assert_eq!(findings.len(), 1);
 }
+
+#[test]
+fn what_a_tag_or_an_alias_cannot_be_is_an_error() {
+    check_fixture(
+        "
+a: !!int abc
+#        ^^^ error: cannot decode !!str `abc` as a !!int…
+b: &x
+  c: [1, *x]
+#        ^^ error: anchor 'x' value contains itself…
+d: &one 1
+e:
+  <<: *one
+#     ^^^^ error: map merge requires map or sequence of maps as the value
+",
+    );
+}

@@ -57,6 +57,7 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let (text, style) = scalar(&text, style, span);
+                let span = if style == Style::Block { without_blank_end(span, self.text) } else { span };
                 let node = self.add(span, tag.as_deref(), NodeKind::Scalar { text, style });
                 self.anchors.insert(anchor, node);
                 self.attach(node);
@@ -159,7 +160,12 @@ impl Builder<'_> {
     }
 }
 
-/// The parser reports a missing value as a `~` that takes no room, and lets a block scalar run over the empty lines after it.
+/// A block scalar reaches over the empty lines after it.
+fn without_blank_end(span: Span, text: &str) -> Span {
+    Span::new(span.start, span.start + span.of(text).trim_end().len())
+}
+
+/// The parser reports a missing value as a `~` that takes no room.
 fn scalar(text: &str, style: ScalarStyle, span: Span) -> (Box<str>, Style) {
     let style = match style {
         ScalarStyle::Plain if span.is_empty() => return ("".into(), Style::Plain),

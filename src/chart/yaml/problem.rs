@@ -7,6 +7,8 @@
 mod indent;
 mod token;
 
+use std::io::Read as _;
+
 use libyaml_safer::{Event, EventData, ScalarStyle};
 
 use crate::text::Span;
@@ -45,9 +47,23 @@ pub fn problem(text: &str) -> Option<Problem> {
 
 /// Reads the first document as libyaml does.
 pub fn scan(text: &str) -> Scan {
-    let mut bytes = text.as_bytes();
+    // The port of libyaml panics on a few texts (`!%FF`). A panic in it leaves nothing half-changed behind.
+    std::panic::catch_unwind(|| read(text))
+        .unwrap_or_else(|_| Scan { problem: second_opinion(text), ..Scan::default() })
+}
+
+/// What the other parser says, where libyaml has no words.
+fn second_opinion(text: &str) -> Option<Problem> {
+    let stopped = super::build::build(text).stopped?;
+    let span = token::shown(text, token::at(text, stopped));
+    Some(Problem { words: "this is not YAML", hint: None, span, related: None, fix: None })
+}
+
+fn read(text: &str) -> Scan {
+    // A line break at the end, because the port panics on a backslash as the last character.
+    let mut bytes = text.as_bytes().chain(&b"\n"[..]);
     let mut parser = libyaml_safer::Parser::new();
-    parser.set_input_string(&mut bytes);
+    parser.set_input(&mut bytes);
     let mut last_quoted = None;
     let mut depth = 0_usize;
     loop {
@@ -130,8 +146,11 @@ impl<'a> Fault<'a> {
         let Some(at) = self.at else { return self.forbidden_character() };
         match self.words {
             "could not find expected ':'" => {
-                let span = token::rest_of_line(self.text, self.context.unwrap_or(at));
-                self.found(span, Some("a key needs a colon after it"))
+                let line = token::rest_of_line(self.text, self.context.unwrap_or(at));
+                match line.of(self.text).find(':') {
+                    Some(offset) if offset > 0 => self.missing_space(line, line.start + offset),
+                    _ => self.found(line, Some("a key needs a colon after it")),
+                }
             }
             "found unexpected end of stream" | "found unexpected document indicator" => {
                 let start = self.context.unwrap_or(at);
@@ -142,7 +161,8 @@ impl<'a> Fault<'a> {
             }
             "mapping values are not allowed in this context" => self.unexpected_colon(at),
             "did not find expected key" | "did not find expected '-' indicator" => self.unexpected_token(at),
-            "found character that cannot start any token" => self.forbidden_start(at),
+            "found character that cannot start any token"
+            | "found a tab character that violates indentation" => self.forbidden_start(at),
             "did not find expected alphabetic or numeric character" => {
                 let span = token::at(self.text, self.context.unwrap_or(at));
                 self.found(span, Some("`*` and `&` begin an alias or anchor; put the text in quotes"))
@@ -172,10 +192,17 @@ impl<'a> Fault<'a> {
 
     fn unclosed_bracket(&self, at: usize) -> Problem {
         let open = token::one(self.text, self.context.unwrap_or(at));
-        let hint =
-            if open.of(self.text) == "{" { "this `{` is not closed" } else { "this `[` is not closed" };
-        let mut problem = self.found(open, Some(hint));
         let stopped = token::shown(self.text, token::at(self.text, at));
+        let (bracket, close) = if open.of(self.text) == "{" { ('{', '}') } else { ('[', ']') };
+        let line = token::rest_of_line(self.text, open.start);
+        if line.contains(at) && token::is_balanced(line.of(self.text), bracket, close) {
+            let mut problem = self.found(stopped, Some("a comma is missing before this"));
+            let why = if bracket == '{' { "in this map" } else { "in this list" };
+            problem.related = Some((open, why));
+            return problem;
+        }
+        let hint = if bracket == '{' { "this `{` is not closed" } else { "this `[` is not closed" };
+        let mut problem = self.found(open, Some(hint));
         problem.related = Some((stopped, "a comma or the closing bracket was expected here"));
         problem
     }
@@ -183,11 +210,7 @@ impl<'a> Fault<'a> {
     fn unexpected_colon(&self, at: usize) -> Problem {
         use indent::ColonCause::{MissingColon, MissingSpace, OverIndented, SecondColon};
         match indent::cause_of_colon(self.text, at) {
-            MissingSpace { line, colon } => {
-                let mut problem = self.found(line, Some("a colon needs a space after it"));
-                problem.fix = Some(("add the space", Span::new(colon + 1, colon + 1), " ".to_owned()));
-                problem
-            }
+            MissingSpace { line, sign } => self.missing_space(line, sign),
             MissingColon { line } => self.found(line, Some("a key needs a colon after it")),
             OverIndented { key, value } => {
                 let hint = "this line is indented further than the keys beside it";
@@ -200,6 +223,15 @@ impl<'a> Fault<'a> {
                 self.found(token::one(self.text, at), Some(hint))
             }
         }
+    }
+
+    /// `key:value`, or `-value`: the sign at `sign` needs a space behind it.
+    fn missing_space(&self, line: Span, sign: usize) -> Problem {
+        let is_dash = self.text.as_bytes().get(sign) == Some(&b'-');
+        let hint = if is_dash { "a dash needs a space after it" } else { "a colon needs a space after it" };
+        let mut problem = self.found(line, Some(hint));
+        problem.fix = Some(("add the space", Span::new(sign + 1, sign + 1), " ".to_owned()));
+        problem
     }
 
     fn unexpected_token(&self, at: usize) -> Problem {

@@ -51,6 +51,17 @@ pub fn plain(text: &str) -> Scalar<'_> {
         .unwrap_or(Scalar::Text(text))
 }
 
+/// Whether a text can be what a tag such as `!!int` says it is.
+pub fn fits(tag: &str, text: &str) -> bool {
+    match tag {
+        "int" => matches!(plain(text), Scalar::Int(_)),
+        "float" => matches!(plain(text), Scalar::Int(_) | Scalar::Float(_)),
+        "bool" => matches!(plain(text), Scalar::Bool(_)),
+        "null" => matches!(plain(text), Scalar::Null),
+        _ => true,
+    }
+}
+
 fn integer(text: &str) -> Option<i128> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

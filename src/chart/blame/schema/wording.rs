@@ -26,18 +26,6 @@ pub(super) enum Context {
     Dotted(String),
 }
 
-impl Context {
-    /// As a person reads it.
-    pub(super) fn shown(&self) -> String {
-        match self {
-            Self::Pointer(steps) if steps.is_empty() => "values".to_owned(),
-            Self::Pointer(steps) => steps.join("."),
-            Self::Dotted(words) if words == "(root)" => "values".to_owned(),
-            Self::Dotted(words) => words.clone(),
-        }
-    }
-}
-
 /// What is to be pointed at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -90,6 +90,9 @@ impl<'a> Search<'a> {
         let mut open = self.all.iter().filter(|action| !action.is_closed && action.span.start <= at);
         let action = open.rfind(|action| action.span.end >= before)?;
         if action.is_comment {
+            if words.starts_with("comment ends before") {
+                return self.comment(words).map(Culprit::certain);
+            }
             let opening = Span::new(action.span.start, (action.inner.start + 2).min(self.text.len()));
             return Some(Culprit::certain(opening));
         }
@@ -132,7 +135,10 @@ impl<'a> Search<'a> {
         if let Some(named) = words.split('<').nth(1).and_then(|rest| rest.split('>').next()) {
             return certain(self.token(|token| token.span.of(self.text) == named));
         }
-        if let Some(named) = words.strip_prefix("{{").or_else(|| words.strip_prefix("unexpected {{")) {
+        if let Some(word) = words.strip_prefix("missing value for ") {
+            return self.action_of(word);
+        }
+        if let Some((_, named)) = words.split_once("{{") {
             return self.action_of(named.split('}').next()?);
         }
         if let Some(rest) = words.strip_prefix("bad character U+") {
@@ -221,13 +227,13 @@ impl<'a> Search<'a> {
         Some(Span::new(start, end))
     }
 
-    /// A whole action on the line by its first word.
+    /// A whole action on the line by its first word, the last of several.
     fn action_of(&self, word: &str) -> Option<Culprit> {
         let mut on_line = self.all.iter().filter(|action| self.span.contains(action.span.start));
         let named = |action: &&Action| {
             keyword(self.text, action).is_some_and(|token| token.span.of(self.text) == word)
         };
-        on_line.find(named).map(|action| Culprit::certain(action.span))
+        on_line.rfind(named).map(|action| Culprit::certain(action.span))
     }
 
     fn second_definition(&self, name: &str) -> Option<Culprit> {

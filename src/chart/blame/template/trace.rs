@@ -46,8 +46,16 @@ pub(super) fn read(scene: &Scene<'_>, message: &str) -> Option<Finding> {
     let reaches_source = std::ptr::eq(places[culprit].1, frames.last()?);
     let frame = places[culprit].1;
     let primary = if reaches_source { place(scene, frame, &reason)? } else { places[culprit].0.clone() };
-    let mut finding = Finding::at(primary.clone(), Severity::Error, "template-exec", reason.trim());
-    if !(nested || (reaches_source && is_the_template(&reason))) {
+    let message = match rebound(&reason) {
+        Some(name) => {
+            format!("{reason}: inside range, with and define the dot is something else; write `$.{name}`")
+        }
+        None => reason.clone(),
+    };
+    let mut finding = Finding::at(primary.clone(), Severity::Error, "template-exec", message);
+    // A helper may have been handed the wrong dot by its caller.
+    let is_certain = is_the_template(&reason) || (rebound(&reason).is_some() && frames.len() == 1);
+    if !(nested || (reaches_source && is_certain)) {
         finding = finding.likely();
     }
     let mut shown = vec![primary, places[culprit].0.clone()];
@@ -112,6 +120,12 @@ fn place(scene: &Scene<'_>, frame: &Frame<'_>, reason: &str) -> Option<Place> {
 fn first_of_cycle(places: &[(Place, &Frame<'_>)]) -> usize {
     let again = |index: &usize| places[index + 1..].iter().any(|(place, _)| *place == places[*index].0);
     (0..places.len()).find(again).unwrap_or(places.len() - 1)
+}
+
+/// The built-in object that was asked of a dot which does not hold it.
+fn rebound(reason: &str) -> Option<&str> {
+    let name = reason.strip_prefix("can't evaluate field ")?.split(' ').next()?;
+    ["Values", "Release", "Chart", "Capabilities", "Files", "Template"].contains(&name).then_some(name)
 }
 
 /// Words that no value can be to blame for.

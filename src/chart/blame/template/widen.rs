@@ -78,22 +78,21 @@ impl View<'_> {
         (first, last)
     }
 
-    /// The field that a reason names: of a nil pointer the one that is nil, else the one that cannot be.
+    /// The field that a reason names: of a nil pointer the one that is nil, else the one that cannot be. The first of a
+    /// chain is shown with its dot.
     fn field(&self, (first, last): Range, reason: &str) -> Option<Span> {
         let words: Vec<usize> =
             (first..=last).filter(|index| self.tokens[*index].kind == TokenKind::Word).collect();
-        let named = |name: &str| words.iter().position(|index| self.word(*index) == name);
-        if reason.starts_with("nil pointer evaluating") {
+        let position = if reason.starts_with("nil pointer evaluating") {
             let name = reason.rsplit('.').next()?.trim();
             // A chain may hold a name twice; the nil stands before one that has something before it.
-            let position =
-                words.iter().rposition(|index| self.word(*index) == name).filter(|position| *position > 0)?;
-            let index = words[position - 1];
-            let starts_chain = position == 1;
-            return Some(if starts_chain { self.span_of((first, index)) } else { self.tokens[index].span });
-        }
-        let name = reason.strip_prefix("can't evaluate field ")?.split(' ').next()?;
-        Some(self.tokens[words[named(name)?]].span)
+            words.iter().rposition(|index| self.word(*index) == name)?.checked_sub(1)?
+        } else {
+            let name = reason.strip_prefix("can't evaluate field ")?.split(' ').next()?;
+            words.iter().position(|index| self.word(*index) == name)?
+        };
+        let index = words[position];
+        Some(if position == 0 { self.span_of((first, index)) } else { self.tokens[index].span })
     }
 
     fn variable(&self, name: &str) -> Option<Span> {

@@ -4,8 +4,8 @@ use crate::text::Span;
 
 /// What made the parser stumble over a colon.
 pub(super) enum ColonCause {
-    /// `tag:v1` above: the line, and its colon.
-    MissingSpace { line: Span, colon: usize },
+    /// `tag:v1` or `-v1` above: the line, and its colon or dash.
+    MissingSpace { line: Span, sign: usize },
     /// `tag` above: the line.
     MissingColon { line: Span },
     /// The key with the colon stands deeper than its siblings and so continues the value above.
@@ -28,7 +28,10 @@ pub(super) fn cause_of_colon(text: &str, colon: usize) -> ColonCause {
     match separator {
         None if same_column => match words.find(':') {
             Some(offset) if offset > 0 => {
-                ColonCause::MissingSpace { line: above, colon: above.start + offset }
+                ColonCause::MissingSpace { line: above, sign: above.start + offset }
+            }
+            None if words.starts_with('-') && words.len() > 1 => {
+                ColonCause::MissingSpace { line: above, sign: above.start }
             }
             _ => ColonCause::MissingColon { line: above },
         },

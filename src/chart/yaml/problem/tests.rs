@@ -227,10 +227,42 @@ fn deep_nesting_ends_the_reading_and_says_where() {
 
 #[test]
 fn fixes_mend() {
-    for text in ["a: @foo\n", "a:\n  b:v1\n  c: 2\n", "a: `date`\n"] {
+    for text in ["a: @foo\n", "a:\n  b:v1\n  c: 2\n", "a: `date`\n", "a: 1\nb:v1\nc: 2\n"] {
         let (_, span, new) = problem(text).unwrap().fix.unwrap();
         let mut mended = text.to_owned();
         mended.replace_range(span.range(), &new);
         assert_eq!(problem(&mended), None, "{mended}");
+    }
+}
+
+#[test]
+fn a_comma_that_is_missing_is_before_the_next_item() {
+    check(
+        "
+ports: [80 http, \"a\" \"b\"]
+#      ^ in this list
+#                    ^^^ did not find expected ',' or ']'
+",
+    );
+}
+
+#[test]
+fn a_dash_without_a_space_is_its_line() {
+    check(
+        "
+a:
+  -b
+# ^^ mapping values are not allowed in this context
+  -c: 1
+",
+    );
+}
+
+#[test]
+fn texts_that_libyaml_chokes_on_are_survived() {
+    for text in ["\"\\", "a: \"\\", "!%FF", "a: !<%ff%fe> b", "%TAG ! %E9\n---\n"] {
+        if let Some(problem) = problem(text) {
+            assert!(!problem.span.of(text).is_empty(), "{text:?}");
+        }
     }
 }

@@ -48,3 +48,24 @@ pub(crate) fn shown(text: &str, span: Span) -> Span {
     let start = (start..before.len()).find(|start| before.is_char_boundary(*start)).unwrap_or(0);
     Span::new(start, before.len())
 }
+
+/// Whether the bracket at the head of a line is closed on it; quotes hide what is in them.
+pub(super) fn is_balanced(line: &str, open: char, close: char) -> bool {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    for character in line.chars() {
+        match quote {
+            Some(mark) if character == mark => quote = None,
+            None if matches!(character, '"' | '\'') => quote = Some(character),
+            None if character == open => depth += 1,
+            None if character == close => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return true;
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+    false
+}

@@ -53,7 +53,8 @@ fn violation(node: Node) -> Violation {
     let message = words(&node);
     let depth = node.pointer.len();
     let alternatives = node.message.starts_with("'anyOf'") || node.message.starts_with("'oneOf'");
-    if !node.causes.is_empty() {
+    let names_keys = matches!(kind(&node.message), Kind::Key(_));
+    if !node.causes.is_empty() && !names_keys {
         let deeper = node.causes.iter().filter(|cause| deepest(cause).pointer.len() > depth).count();
         let meant = match node.causes.as_slice() {
             [only] => Some(only),

@@ -1,9 +1,19 @@
 use super::*;
 
+/// A context as a person reads it.
+fn words(context: &Context) -> String {
+    match context {
+        Context::Pointer(steps) if steps.is_empty() => "values".to_owned(),
+        Context::Pointer(steps) => steps.join("."),
+        Context::Dotted(words) if words == "(root)" => "values".to_owned(),
+        Context::Dotted(words) => words.clone(),
+    }
+}
+
 fn shown(lines: &str) -> Vec<(String, Kind, String)> {
     let lines: Vec<&str> = lines.lines().collect();
     let violations = parse(&lines).into_iter();
-    violations.map(|violation| (violation.context.shown(), violation.kind, violation.message)).collect()
+    violations.map(|violation| (words(&violation.context), violation.kind, violation.message)).collect()
 }
 
 fn one(lines: &str) -> (String, Kind, String) {
@@ -98,4 +108,11 @@ fn frames_around_violations_give_way_to_them() {
         ("image", Kind::Key(names(&["tga"]))),
     ];
     assert_eq!(found, expected.map(|(context, kind)| (context.to_owned(), kind)));
+}
+
+#[test]
+fn a_key_that_is_named_stays_named_whatever_is_below() {
+    let tree = "- at '/m': invalid propertyName 'BAD'\n  - at '': 'BAD' does not match pattern '^[a-z]+$'";
+    let (context, kind, _) = one(tree);
+    assert_eq!((context.as_str(), kind), ("m", Kind::Key(names(&["BAD"]))));
 }
