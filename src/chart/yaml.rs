@@ -262,4 +262,6 @@ impl Entry<'_> {
 }
 
 #[cfg(test)]
+mod second_opinion;
+#[cfg(test)]
 mod tests;
