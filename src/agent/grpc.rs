@@ -57,7 +57,10 @@ pub struct Services {
 }
 
 /// Every service, with health and both reflections. `more` are services that live elsewhere.
-pub async fn routes(services: Services, more: impl FnOnce(Routes) -> Routes) -> anyhow::Result<Router> {
+pub async fn routes(
+    services: Services,
+    more: impl FnOnce(Routes) -> Routes,
+) -> Result<Router, tonic_reflection::server::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     let reflection = || {
