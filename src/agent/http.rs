@@ -48,6 +48,7 @@ pub fn routes(web: Web) -> Router {
         .route("/api/v1/sessions/{id}/export", get(sessions::export))
         .route("/api/v1/sessions/{id}/events", get(events::events))
         .route("/api/v1/auth/code", post(browser::redeem))
+        .method_not_allowed_fallback(wrong_method)
         .with_state(state)
         .merge(page.routes())
         .route("/healthz", get(|| async { "ok\n" }))
@@ -76,6 +77,11 @@ pub async fn nowhere(headers: HeaderMap, uri: Uri) -> Response {
     }
     let next = "sessions are at /api/v1/sessions and, for browsers, at /";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()), next).into_response()
+}
+
+async fn wrong_method() -> Refusal {
+    let next = "read with GET; sessions are changed through gRPC";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here", next)
 }
 
 /// Whether a request speaks gRPC.

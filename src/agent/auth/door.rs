@@ -52,7 +52,13 @@ impl Door {
         if is_open(request) {
             return Ok(principal.ok());
         }
-        principal.map(Some).map_err(denied)
+        let principal = principal.map_err(denied)?;
+        if principal == Principal::Browser && is_grpc(headers) {
+            // A browser was let in to read; what runs and ends things needs the token.
+            let next = "call with `authorization: Bearer TOKEN`";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "a browser's session may not call gRPC", next));
+        }
+        Ok(Some(principal))
     }
 
     fn check_host(&self, request: &Request<Body>) -> Result<(), Refusal> {
@@ -176,6 +182,10 @@ mod tests {
             Ok(Some(Principal::Browser))
         );
         assert_eq!(ask(&door, "GET", stream, &[("x-ktl-token", "s3cret")]), Ok(Some(Principal::Token)));
+        let grpc =
+            [("cookie", &*cookie), ("sec-fetch-site", "same-origin"), ("content-type", "application/grpc")];
+        let call = "/ktl.control.v1.OperationService/Cancel";
+        assert_eq!(ask(&door, "POST", call, &grpc), Err(StatusCode::FORBIDDEN));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     frame::{Body, Fact, Frame, Level, Line, LineSource, Payload, Phase, PhaseName, PhaseState},
-    session::{Meta, Session, SessionId, Status, Timestamp},
+    session::{Meta, Owner, Session, SessionId, Status, Timestamp},
 };
 
 /// The exit code by which the public API tells a cancelled session from a done one.
@@ -135,7 +135,9 @@ fn mirror_status(session: &Session) -> api::MirrorSessionStatus {
     use api::MirrorSessionState as State;
     let (state, exit_code, error_message) = match session.status {
         Status::Running => (State::Running, 0, String::new()),
-        Status::Done => (State::Done, session.exit_code, String::new()),
+        // The last word of an operation is no error; what a client reported comes back to it.
+        Status::Done if session.owner == Owner::Agent => (State::Done, session.exit_code, String::new()),
+        Status::Done => (State::Done, session.exit_code, session.message.clone()),
         Status::Cancelled => (State::Done, CANCELLED, String::new()),
         Status::Error => (State::Error, session.exit_code, session.message.clone()),
         Status::Lost => {

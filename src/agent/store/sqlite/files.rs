@@ -71,6 +71,7 @@ fn prepare(connection: &Connection, store: &str) -> Result<(), StoreError> {
     if application != APPLICATION_ID && tables > 0 {
         return Err(StoreError::Alien(store.to_owned()));
     }
+    let steps = missing_steps(connection, store)?;
     // auto_vacuum counts only before the first table; macOS forgets its disk's cache without fullfsync.
     connection
         .execute_batch(
@@ -79,22 +80,26 @@ fn prepare(connection: &Connection, store: &str) -> Result<(), StoreError> {
              PRAGMA journal_size_limit=67108864;",
         )
         .map_err(fail)?;
-    migrate(connection, store)?;
+    migrate(connection, store, &steps)?;
     quick_check(connection, store)
 }
 
-fn migrate(connection: &Connection, store: &str) -> Result<(), StoreError> {
+/// The steps that a file has not seen. Asked before anything is set: a newer file stays as it is.
+fn missing_steps(connection: &Connection, store: &str) -> Result<String, StoreError> {
     let fail = |error| failed(store, error);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
-    let known = MIGRATIONS.len();
-    let Some(steps) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
-        let known = i64::try_from(known).unwrap_or(i64::MAX);
-        return Err(StoreError::Newer { store: store.to_owned(), found, known });
-    };
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let steps = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..));
+    let newer = || StoreError::Newer { store: store.to_owned(), found, known };
+    Ok(steps.ok_or_else(newer)?.concat())
+}
+
+fn migrate(connection: &Connection, store: &str, steps: &str) -> Result<(), StoreError> {
     if steps.is_empty() {
         return Ok(());
     }
-    let steps = steps.concat();
+    let fail = |error| failed(store, error);
+    let known = MIGRATIONS.len();
     connection
         .execute_batch(&format!(
             "BEGIN IMMEDIATE; {steps} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={known}; COMMIT;"

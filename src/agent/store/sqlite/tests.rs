@@ -1,0 +1,133 @@
+use std::{fs, path::PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    session::{Owner, Seq},
+    store::contract::{append, new},
+};
+
+fn scratch() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    (folder, path)
+}
+
+async fn with_session(path: &Path) -> (SqliteStore, SessionId) {
+    let store = SqliteStore::open(path).unwrap();
+    let id = SessionId::mint();
+    store.create(new(&id, Owner::Agent)).await.unwrap();
+    (store, id)
+}
+
+fn refusal(path: &Path) -> String {
+    SqliteStore::open(path).err().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_write_and_nothing_else_and_recovers() {
+    let (_folder, path) = scratch();
+    let (store, id) = with_session(&path).await;
+    let limit = |pages: i64| {
+        store.writer.run(move |tx| {
+            tx.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(())).map_err(rows::fail)
+        })
+    };
+    limit(1).await.unwrap(); // SQLite keeps what is there: no page more.
+    let large = "x".repeat(100_000);
+    let refused = store.append(append(&id, Some(1), &[&large])).await;
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    assert_eq!(store.session(&id).await.unwrap().unwrap().head, Seq(0), "half a write stayed");
+    limit(1_000_000).await.unwrap();
+    let stored = store.append(append(&id, Some(1), &[&large])).await.unwrap();
+    assert_eq!((stored.first, stored.repeated), (Seq(1), false));
+}
+
+#[tokio::test]
+async fn a_write_that_fails_spoils_no_other_of_its_group() {
+    let (_folder, path) = scratch();
+    let (store, id) = with_session(&path).await;
+    let good = append(&id, None, &["good"]);
+    let bad = append(&id, Some(9), &["hole"]);
+    let stranger = append(&SessionId::mint(), None, &["nobody"]);
+    let (first, hole, nobody, second) = tokio::join!(
+        store.append(good.clone()),
+        store.append(bad),
+        store.append(stranger),
+        store.append(good)
+    );
+    assert_eq!((first.unwrap().first, second.unwrap().first), (Seq(1), Seq(2)));
+    assert!(matches!(hole, Err(StoreError::ProducerGap { .. })));
+    assert!(matches!(nobody, Err(StoreError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_store_is_what_it_was_when_it_is_opened_again() {
+    let (_folder, path) = scratch();
+    let (store, id) = with_session(&path).await;
+    store.append(append(&id, Some(1), &["a"])).await.unwrap();
+    let before = store.session(&id).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.session(&id).await.unwrap(), before);
+    assert_eq!(store.append(append(&id, Some(2), &["b"])).await.unwrap().first, Seq(2));
+}
+
+#[tokio::test]
+async fn a_newer_file_is_refused_untouched() {
+    let (_folder, path) = scratch();
+    SqliteStore::open(&path).unwrap().close().await.unwrap();
+    rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(refusal(&path).contains("has format 99, this agent knows up to 1"), "{}", refusal(&path));
+    assert!(fs::read(&path).unwrap() == before, "it was changed");
+}
+
+#[test]
+fn a_database_of_somebody_else_is_refused_untouched() {
+    let (_folder, path) = scratch();
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE sessions (id TEXT)").unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(refusal(&path).contains("is not a store of ktl-agent"), "{}", refusal(&path));
+    assert!(fs::read(&path).unwrap() == before, "it was changed");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_with_its_name() {
+    let (_folder, path) = scratch();
+    let (store, id) = with_session(&path).await;
+    for _ in 0..50 {
+        store.append(append(&id, None, &[&"x".repeat(4000)])).await.unwrap();
+    }
+    store.close().await.unwrap();
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 20_000].fill(0xAA);
+    fs::write(&path, bytes).unwrap();
+    let said = refusal(&path);
+    assert!(said.contains("sessions.db is damaged"), "{said}");
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_interrupted_is_finished_by_the_next_sweep() {
+    let (_folder, path) = scratch();
+    let (store, id) = with_session(&path).await;
+    store.append(append(&id, None, &["a", "b"])).await.unwrap();
+    let own = id.clone();
+    store
+        .writer
+        .run(move |tx| rows::require(tx, &own).and_then(|it| write::remove(tx, it.key)))
+        .await
+        .unwrap();
+    let frames = || {
+        store.readers.run(|tx| {
+            tx.query_row("SELECT count(*) FROM frames", [], |row| row.get::<_, i64>(0)).map_err(rows::fail)
+        })
+    };
+    assert_eq!(frames().await.unwrap(), 2);
+    store.prune(Retention::default()).await.unwrap();
+    assert_eq!(frames().await.unwrap(), 0);
+}
