@@ -94,6 +94,25 @@ impl LocalAgent {
         self.state_dir.join("agent")
     }
 
+    /// The process that the agent's lock file names, if it lives. Only one of our own user counts: nobody else's can
+    /// be signalled. After a reboot the number may be another program's, so this is for a first look.
+    fn holder(&self) -> Option<u32> {
+        let pid = fs::read_to_string(self.lock_file()).ok()?.trim().parse().ok()?;
+        spawn::is_alive(pid).then_some(pid)
+    }
+
+    /// Whether an agent holds the data folder. Asked only under `start.lock`: for a moment the probe holds the lock
+    /// itself, and an agent that starts just then would be refused.
+    fn is_held(&self) -> bool {
+        let Ok(file) = fs::File::open(self.lock_file()) else { return false };
+        matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
+    }
+
+    /// The agent's own lock on its data, with its pid inside.
+    fn lock_file(&self) -> PathBuf {
+        self.data_dir().join("agent.lock")
+    }
+
     fn token_file(&self) -> PathBuf {
         self.state_dir.join("token")
     }
@@ -128,13 +147,34 @@ pub(super) async fn ensure(agent: &LocalAgent) -> Result<Running, AgentError> {
     }
     let _lock = lock(&agent.state_dir.join("start.lock")).await?;
     // Whoever held the lock before us may have started one.
-    if let Some(found) = find(agent).await {
+    if let Some(found) = settle(agent).await? {
         if !found.may_be_replaced() {
             return Ok(found.into_running());
         }
         found.stop().await;
     }
     start(agent).await
+}
+
+/// The agent that holds the data folder, once it answers. One whose editor went away while it started is not ready
+/// yet: a second one would be refused, so it gets the time that a start may take.
+async fn settle(agent: &LocalAgent) -> Result<Option<Found>, LocalError> {
+    let end = Instant::now() + READY_DEADLINE;
+    loop {
+        if let Some(found) = find(agent).await {
+            return Ok(Some(found));
+        }
+        if !agent.is_held() {
+            return Ok(None);
+        }
+        if Instant::now() > end {
+            let who =
+                agent.holder().map_or_else(|| "another".to_owned(), |pid| format!("the one with pid {pid}"));
+            let said = format!("{who} holds the data folder and does not answer; stop it");
+            return Err(LocalError::NotReady { said, log: agent.log_file() });
+        }
+        sleep(POLL).await;
+    }
 }
 
 /// An agent that runs and answers.
@@ -174,8 +214,10 @@ impl Found {
     }
 }
 
-/// Asks at every address that an agent of this folder may have.
+/// Asks at every address that an agent of this folder may have. Nobody is asked when the agent is gone: its port may
+/// belong to somebody else by now, who would be told the token and sent the sources.
 async fn find(agent: &LocalAgent) -> Option<Found> {
+    agent.holder()?;
     let token = fs::read_to_string(agent.token_file()).ok()?;
     let token = Token::new(token.trim());
     let recorded = Record::read(&agent.record_file()).map(|record| record.grpc);
@@ -197,7 +239,7 @@ async fn find(agent: &LocalAgent) -> Option<Found> {
 async fn start(agent: &LocalAgent) -> Result<Running, AgentError> {
     let program = program(agent)?;
     create_private(&agent.data_dir())?;
-    let token = token(&agent.token_file())?;
+    let token = fresh_token(&agent.token_file())?;
     let mut child = spawn::spawn(&program, agent)?;
     let end = Instant::now() + READY_DEADLINE;
     let not_ready = |said: String| LocalError::NotReady { said, log: agent.log_file() };
@@ -262,15 +304,11 @@ fn create_private(path: &Path) -> Result<(), LocalError> {
         .map_err(|source| LocalError::Folder { path: path.to_owned(), source })
 }
 
-/// The agent's token: random, made once, readable by the user only.
-fn token(path: &Path) -> Result<Token, LocalError> {
+/// A new token for an agent that is about to start: random, readable by the user only. The one before ends with its
+/// agent, so whoever learned it has nothing.
+fn fresh_token(path: &Path) -> Result<Token, LocalError> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let folder = |source| LocalError::Folder { path: path.to_owned(), source };
-    if let Ok(text) = fs::read_to_string(path)
-        && !text.trim().is_empty()
-    {
-        return Ok(Token::new(text.trim()));
-    }
     let text = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let fresh = path.with_extension("new");
     let _ = fs::remove_file(&fresh);
@@ -314,11 +352,11 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_made_once_and_only_for_the_user() {
+    fn every_agent_has_a_token_of_its_own_that_only_the_user_reads() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        let first = token(&path).unwrap();
-        assert_eq!(first.reveal(), token(&path).unwrap().reveal());
+        let first = fresh_token(&path).unwrap();
+        assert_ne!(first.reveal(), fresh_token(&path).unwrap().reveal());
         assert_eq!(first.reveal().len(), 64);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -336,6 +374,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_pid_of_an_agent_that_is_gone_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = in_folder(folder.path(), "/nonexistent/ktl-agent");
+        create_private(&agent.data_dir()).unwrap();
+        // Our own pid: alive, and not an agent that holds the lock.
+        fs::write(agent.lock_file(), std::process::id().to_string()).unwrap();
+        assert!(settle(&agent).await.unwrap().is_none());
+        let held = fs::File::open(agent.lock_file()).unwrap();
+        held.lock().unwrap();
+        assert!(agent.is_held());
+    }
+
+    #[tokio::test]
     async fn a_program_that_does_not_exist_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let agent = in_folder(folder.path(), "/nonexistent/ktl-agent");
@@ -348,15 +399,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let agent = in_folder(folder.path(), "/nonexistent/ktl-agent");
         create_private(&agent.state_dir).unwrap();
-        token(&agent.token_file()).unwrap();
+        fresh_token(&agent.token_file()).unwrap();
+        // Somebody listens where the agent was, and must not be asked.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let record = Record {
             pid: 1,
-            grpc: "http://127.0.0.1:1".to_owned(),
+            grpc: format!("http://{}", listener.local_addr().unwrap()),
             http: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             token_file: agent.token_file(),
         };
         record.write(&agent.record_file()).unwrap();
-        assert!(find(&agent).await.is_none());
+        let asked = tokio::select! {
+            found = find(&agent) => { assert!(found.is_none()); false }
+            _ = listener.accept() => true,
+        };
+        assert!(!asked, "a stranger on the agent's old port was asked");
     }
 }
