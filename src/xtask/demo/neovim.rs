@@ -17,6 +17,9 @@ use super::terminal::{COLUMNS, ROWS, Terminal};
 use crate::process::Program;
 use crate::{say, workspace};
 
+/// How often Neovim is asked before it is taken for dead.
+const ATTEMPTS: usize = 4;
+
 /// What Neovim is started with.
 pub(super) struct Setting<'a> {
     pub(super) program: &'a Path,
@@ -125,9 +128,9 @@ impl Neovim {
     /// Runs the lens whose title begins with `title`, as the README says: with the cursor on its line.
     pub(super) fn run_lens(&self, title: &str) -> Result<()> {
         let line = self.wait_for_lens(title, Duration::from_secs(30))?;
-        self.keys(&["Escape", &format!("{line}G"), ":lua vim.lsp.codelens.run()", "Enter"])?;
         // A line with one lens runs it; with several, Neovim asks for a number.
         let several = self.lenses()?.iter().filter(|lens| lens.line == line).count() > 1;
+        self.keys(&["Escape", &format!("{line}G"), ":lua vim.lsp.codelens.run()", "Enter"])?;
         if !several {
             return Ok(());
         }
@@ -200,12 +203,23 @@ impl Neovim {
         serde_json::from_value(value).with_context(|| format!("Neovim said {text:?}"))
     }
 
-    /// The value of an expression, which is a string.
+    /// The value of an expression, which is a string. A message of more than a line makes Neovim wait for Enter and
+    /// answer nobody until then, so Enter is pressed as a user would.
     fn text(&self, expression: &str) -> Result<String> {
         let quoted = expression.replace('\'', "''");
-        let program = Program::new(&self.program).arg("--server").arg(&self.socket);
-        let said = program.args(["--headless", "--remote-expr", &format!("luaeval('{quoted}')")]).read()?;
-        Ok(said.trim_end_matches('\n').to_owned())
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            if self.terminal.text()?.contains("Press ENTER") {
+                self.keys(&["Enter"])?;
+            }
+            let program =
+                Program::new("timeout").arg("5").arg(&self.program).arg("--server").arg(&self.socket);
+            match program.args(["--headless", "--remote-expr", &format!("luaeval('{quoted}')")]).read() {
+                Ok(said) => return Ok(said.trim_end_matches('\n').to_owned()),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.context("Neovim was not asked")?)
     }
 
     fn wait<T>(
@@ -259,6 +273,7 @@ vim.opt.number = true
 vim.opt.signcolumn = 'yes'
 vim.opt.laststatus = 2
 vim.opt.shortmess:append('I')
+vim.api.nvim_set_hl(0, 'LspCodeLens', { fg = '#8cf8f7', italic = true })
 vim.api.nvim_set_hl(0, 'DiagnosticUnderlineError', { undercurl = true, sp = '#ff5f5f' })
 vim.api.nvim_create_autocmd('LspProgress', {
   callback = function(event)

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::process::Program;
 
 pub(super) const COLUMNS: usize = 108;
-pub(super) const ROWS: usize = 26;
+pub(super) const ROWS: usize = 20;
 
 /// A window with one program in it. Ends with this value.
 #[derive(Debug)]
