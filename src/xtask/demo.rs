@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use self::browser::Browser;
 use self::neovim::Neovim;
 use self::place::Place;
 use crate::cache::Cache;
@@ -41,13 +42,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     say::step("building ktl-lsp and ktl-agent", || {
         cargo()?.args(["build", "--package=ktl-lsp", "--package=ktl-agent"]).run(&cache.log("build"))
     })?;
+    let scratch = Scratch::new("demo")?;
+    let browser = Browser::prepare(&cache, &tools.chromium, scratch.path())?;
     let begun = Instant::now();
     let place = Place::choose(&cache, options.context.as_deref())?;
-    let scratch = Scratch::new("demo")?;
-    let story = Story::prepare(&cache, &tools, &place, scratch.path(), options.shots.as_deref())?;
-    let told = story.tell();
+    let told = Story::prepare(&cache, &tools, &place, browser, scratch.path(), options.shots.as_deref())
+        .and_then(|story| story.tell());
     // However it went: the agent that the editor started is ours to end, and so is what it put into the cluster.
-    local_agent::stop(&story.state())?;
+    local_agent::stop(&scratch.path().join("state"))?;
     place.leave(&cache)?;
     told?;
     say::line(&format!("the demo took {:.0} s", begun.elapsed().as_secs_f64()));
@@ -71,7 +73,7 @@ impl Tools {
 /// One telling.
 struct Story {
     neovim: Neovim,
-    chromium: PathBuf,
+    browser: Browser,
     folder: PathBuf,
     shots: PathBuf,
 }
@@ -81,6 +83,7 @@ impl Story {
         cache: &Cache,
         tools: &Tools,
         place: &Place,
+        browser: Browser,
         folder: &Path,
         shots: Option<&Path>,
     ) -> Result<Self> {
@@ -99,12 +102,7 @@ impl Story {
             helm: &tools.helm,
             kubeconfig: place.kubeconfig(),
         })?;
-        Ok(Self { neovim, chromium: tools.chromium.clone(), folder: folder.to_owned(), shots })
-    }
-
-    /// The state folder of the user in this story.
-    fn state(&self) -> PathBuf {
-        self.folder.join("state")
+        Ok(Self { neovim, browser, folder: folder.to_owned(), shots })
     }
 
     fn tell(&self) -> Result<()> {
@@ -142,7 +140,7 @@ impl Story {
         })?;
         step("7. Chromium opens it", || {
             let picture = self.shots.join("replay.png");
-            browser::photograph(&self.chromium, &url, (1280, 900), &self.folder, &picture)?;
+            self.browser.replay(&url, &picture)?;
             say::line(&format!("   {}", picture.display()));
             Ok(())
         })
@@ -155,8 +153,7 @@ impl Story {
         fs::write(&page, picture::page(&screen.text, screen.columns))?;
         let picture = self.shots.join(format!("{name}.png"));
         let size = picture::size(screen.columns, screen.rows);
-        let url = format!("file://{}", page.display());
-        browser::photograph(&self.chromium, &url, size, &self.folder, &picture)?;
+        self.browser.still(&page, size, &picture)?;
         say::line(&format!("   {}", picture.display()));
         Ok(())
     }
