@@ -6,7 +6,7 @@ use super::{Apply, StepError, Work, headline, helm::news};
 use crate::{
     frame::{Finding, Level, PhaseName, PhaseState},
     kube::pod::Certainty,
-    op::rollout::{Cause, Progress},
+    op::rollout::{Cause, Progress, Seen},
 };
 
 /// How long the objects may take to look ready to us after they did to helm.
@@ -27,6 +27,8 @@ impl Work {
         if let Some(watch) = &mut self.watch {
             watch.board.helm_is_done();
         }
+        // Helm's end makes objects ready of which the cluster has nothing more to say.
+        self.see(Seen::Tick).await?;
         let release = self.run.apply.release.clone();
         let (state, message, next) = match self.wait_until_ready(since).await? {
             RolledOut::Ready => (
