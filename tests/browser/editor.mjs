@@ -11,7 +11,6 @@ import {
   ExitNotification,
   InitializedNotification,
   InitializeRequest,
-  PublishDiagnosticsNotification,
   RegistrationRequest,
   ShowDocumentRequest,
   ShutdownRequest,
@@ -27,23 +26,17 @@ export async function openEditor({ bin, workspace, home }) {
   const env = { ...process.env, XDG_STATE_HOME: home };
   // For the agent that the server will start.
   if (process.env.KTL_TEST_HELM) env.KTL_HELM = process.env.KTL_TEST_HELM;
-  const server = spawn(join(bin, "ktl-lsp"), [], { cwd: workspace, env, stdio: ["pipe", "pipe", "pipe"] });
-  const log = [];
-  server.stderr.on("data", (text) => log.push(String(text)));
+  const server = spawn(join(bin, "ktl-lsp"), [], { cwd: workspace, env, stdio: ["pipe", "pipe", "inherit"] });
   const connection = createProtocolConnection(
     new StreamMessageReader(server.stdout),
     new StreamMessageWriter(server.stdin),
   );
   const shown = [];
-  const diagnostics = new Map();
   connection.onRequest(WorkDoneProgressCreateRequest.type, () => {});
   connection.onRequest(RegistrationRequest.type, () => {});
   connection.onRequest(ShowDocumentRequest.type, ({ uri }) => {
     shown.push(uri);
     return { success: true };
-  });
-  connection.onNotification(PublishDiagnosticsNotification.type, (file) => {
-    diagnostics.set(file.uri, file.diagnostics);
   });
   connection.listen();
   const uri = pathToFileURL(workspace).href;
@@ -55,19 +48,22 @@ export async function openEditor({ bin, workspace, home }) {
   });
   await connection.sendNotification(InitializedNotification.type, {});
 
+  const run = (command, argument = {}) =>
+    connection.sendRequest(ExecuteCommandRequest.type, { command, arguments: [argument] });
+
   return {
-    diagnostics,
-    log,
-    run: (command, argument = {}) =>
-      connection.sendRequest(ExecuteCommandRequest.type, { command, arguments: [argument] }),
-    /** The address, code included, that the server wants opened for a session. */
-    async openReplay(sessionId) {
+    run,
+    /**
+     * The address, code included, that the server wants opened for a session. A command is answered before the agent has
+     * heard of its session, and until then there is no page of it: like a user, this asks again.
+     */
+    openReplay(sessionId) {
       const before = shown.length;
-      await connection.sendRequest(ExecuteCommandRequest.type, {
-        command: "ktl.openReplay",
-        arguments: [{ sessionId }],
+      return until("the address of the replay", 20_000, async () => {
+        await run("ktl.openReplay", { sessionId });
+        await sleep(300);
+        return shown[before];
       });
-      return until("the address of the replay", () => shown[before], 20_000);
     },
     /** Ends the server, then the agent that it started, which would outlive it. */
     async close() {
@@ -86,7 +82,7 @@ export async function openEditor({ bin, workspace, home }) {
 }
 
 /** Asks again and again; the first answer that is something. */
-export async function until(what, probe, millis) {
+export async function until(what, millis, probe) {
   const deadline = Date.now() + millis;
   for (;;) {
     const found = await probe();
@@ -117,5 +113,5 @@ async function endAgent(home) {
     }
   };
   if (alive()) process.kill(agent.pid, "SIGTERM");
-  await until("the agent to end", () => !alive(), ENDS_MS);
+  await until("the agent to end", ENDS_MS, () => !alive());
 }

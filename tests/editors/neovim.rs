@@ -55,7 +55,9 @@ fn neovim_applies_from_the_lens_until_the_release_is_deployed() -> Result<()> {
         .args(["status", "greeter", "--namespace", &namespace, "--kubeconfig"])
         .args([kubeconfig.as_os_str(), "--output=json".as_ref()])
         .output()?;
-    let release: Value = serde_json::from_slice(&status.stdout).context("helm knows the release")?;
+    let said = String::from_utf8_lossy(&status.stderr);
+    let release: Value = serde_json::from_slice(&status.stdout)
+        .with_context(|| format!("helm says {said:?} after {told:#}"))?;
     assert_eq!(release["info"]["status"], "deployed");
     Ok(())
 }
