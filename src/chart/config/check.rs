@@ -14,6 +14,12 @@ use crate::yaml::{self, Entry, Kind, Node};
 /// Nodes that are looked at; aliases could make a small file name far more.
 const MAX_NODES: usize = 200_000;
 
+/// Findings in one file; the thousandth helps nobody.
+const MAX_FINDINGS: usize = 500;
+
+/// The code of the finding that says where reading ended; it is never left out.
+pub(super) const TOO_LARGE: &str = "config-too-large";
+
 /// A walk over one file.
 pub(super) struct Check<'a> {
     pub(super) path: &'a str,
@@ -48,7 +54,8 @@ impl<'a> Check<'a> {
         if let Some(place) = finding.place.as_mut().filter(|place| place.span.is_empty()) {
             place.span = yaml::shown(self.text, place.span);
         }
-        if !self.findings.contains(&finding) {
+        let has_room = self.findings.len() < MAX_FINDINGS || finding.code == TOO_LARGE;
+        if has_room && !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
     }
@@ -152,7 +159,7 @@ impl<'a> Check<'a> {
         if self.nodes == MAX_NODES {
             let message =
                 format!("aliases make this file mean more than {MAX_NODES} values; ktl reads no further");
-            let finding = Finding::at(self.place(span), Severity::Error, "config-too-large", message);
+            let finding = Finding::at(self.place(span), Severity::Error, TOO_LARGE, message);
             self.push(finding.clone());
             self.blocked.push(finding);
         }

@@ -5,7 +5,7 @@ mod fields;
 
 use std::collections::HashMap;
 
-use super::check::Check;
+use super::check::{Check, TOO_LARGE};
 use super::keys::{KTL, RELEASE, RELEASE_FILE, STACK, Shape};
 use super::{AgentSettings, Config, Parsed, Release, TlsSettings};
 use crate::finding::{Finding, Place, Severity};
@@ -45,11 +45,7 @@ pub(super) fn parse(path: &str, text: &str) -> Parsed {
             "the file has {} bytes; ktl reads at most {MAX_BYTES}: move values to files of their own",
             text.len()
         );
-        check.error(
-            super::check::first_line(Span::new(0, text.len().min(200)), text),
-            "config-too-large",
-            message,
-        );
+        check.error(super::check::first_line(Span::new(0, text.len().min(200)), text), TOO_LARGE, message);
         return Parsed { config: Config::default(), findings: check.findings };
     }
     let scan = yaml::scan(text);
@@ -112,7 +108,7 @@ fn releases(check: &mut Check<'_>, root: Node<'_>, defaults: &Defaults) -> Vec<R
         if number == MAX_RELEASES {
             let message =
                 format!("more than {MAX_RELEASES} releases; ktl reads no further: use several files");
-            check.error(entry.key.span(), "config-too-large", message);
+            check.error(entry.key.span(), TOO_LARGE, message);
             break;
         }
         if item.is_null() {

@@ -7,6 +7,9 @@ use crate::text::Span;
 use crate::yaml::scalar::{self, Scalar};
 use crate::yaml::{self, Entry, Kind, Node, Tree};
 
+/// Findings in one file; the thousandth helps nobody.
+const MAX_FINDINGS: usize = 500;
+
 pub(super) fn check(path: &str, text: &str, tree: &Tree) -> Vec<Finding> {
     let mut check = Check { path, text, open: Vec::new(), findings: Vec::new() };
     for alias in tree.unknown_aliases() {
@@ -38,7 +41,13 @@ impl Check<'_> {
     fn error(&mut self, span: Span, code: &'static str, message: impl Into<String>) {
         // A tag without a value takes no room.
         let place = Place::new(self.path, yaml::shown(self.text, span));
-        self.findings.push(Finding::at(place, Severity::Error, code, message));
+        self.push(Finding::at(place, Severity::Error, code, message));
+    }
+
+    fn push(&mut self, finding: Finding) {
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(finding);
+        }
     }
 
     // Depth is limited by the tree. An alias is not followed, so each node is seen once, at its own place.
@@ -78,7 +87,7 @@ impl Check<'_> {
                 let message = format!("`{key}` is given twice in this map; the last one counts");
                 let place = Place::new(self.path, yaml::shown(self.text, entry.key.span()));
                 let finding = Finding::at(place, Severity::Warning, "values-duplicate-key", message);
-                self.findings.push(
+                self.push(
                     finding.with_related(Place::new(self.path, first), "first given here, without effect"),
                 );
             }

@@ -7,8 +7,8 @@
 
 use std::borrow::Cow;
 
-use super::Tree;
 use super::build::{Built, build};
+use super::{Tree, problem};
 use crate::text::Span;
 
 /// Bytes that may be parsed for mending, all trials together.
@@ -52,11 +52,14 @@ fn mend(text: &str, stopped: usize, budget: &mut usize) -> Option<(String, Built
     best
 }
 
-/// What may be blanked, the least loss first: the values of the last lines, then the lines.
+/// What may be blanked, the least loss first: the values of the lines in question, then the lines. In question are the
+/// line that libyaml's words blame, which for an open quote may be far above, and the last ones.
 fn candidates(text: &str, stopped: usize) -> Vec<Span> {
-    let mut lines = Vec::new();
+    let mut lines: Vec<Span> =
+        problem(text).map(|problem| line_of(text, problem.span.start)).into_iter().collect();
     let mut end = text[stopped..].find('\n').map_or(text.len(), |length| stopped + length);
-    while lines.len() < LINES_BACK {
+    let wanted = lines.len() + LINES_BACK;
+    while lines.len() < wanted {
         let start = text[..end].rfind('\n').map_or(0, |newline| newline + 1);
         if !text[start..end].trim().is_empty() {
             lines.push(Span::new(start, end));
@@ -66,6 +69,11 @@ fn candidates(text: &str, stopped: usize) -> Vec<Span> {
     }
     let values = lines.iter().filter_map(|line| value_of(text, *line));
     values.chain(lines.iter().copied()).collect()
+}
+
+fn line_of(text: &str, offset: usize) -> Span {
+    let start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
+    Span::new(start, text[start..].find('\n').map_or(text.len(), |length| start + length))
 }
 
 /// What stands after `key: ` on a line.

@@ -87,6 +87,7 @@ const HALF_TYPED: &[(&str, &[&str])] = &[
     ("a: 1\r\nb: \"open\r\nc: 3\r\n", &["a", "b", "c"]),
     ("a: 1\nb: \"\\q\"\nc: 3\n", &["a", "b", "c"]),
     ("a: \"open\nb: [\nc: @\nd: 4\n", &["a", "b", "c", "d"]),
+    ("a: \"open\nb: 1\nc: 2\nd: 3\ne: 4\nf: 5\ng: \"6\"\nh: 7\n", &["a", "b", "c", "d", "e", "f", "g", "h"]),
 ];
 
 #[test]
@@ -211,7 +212,7 @@ fn services(count: usize) -> String {
 }
 
 fn time(work: impl Fn()) -> Duration {
-    (0..3)
+    (0..2)
         .map(|_| {
             let start = Instant::now();
             work();
@@ -222,8 +223,8 @@ fn time(work: impl Fn()) -> Duration {
 }
 
 #[test]
-fn twenty_thousand_lines_take_no_more_per_line_than_two_thousand() {
-    let (short, long) = (services(200), services(2000));
+fn ten_thousand_lines_take_no_more_per_line_than_one_thousand() {
+    let (short, long) = (services(100), services(1000));
     for broken in ["", "x: \"open\n"] {
         let (short, long) = (format!("{short}{broken}"), format!("{long}{broken}"));
         let work = |text: &str| {
@@ -232,12 +233,12 @@ fn twenty_thousand_lines_take_no_more_per_line_than_two_thousand() {
         };
         let (one, ten) = (time(|| work(&short)), time(|| work(&long)));
         // Ten times the text; the rest is room for a busy machine.
-        assert!(ten < one * 40, "{one:?} for 2,000 lines, {ten:?} for 20,000");
+        assert!(ten < one * 40, "{one:?} for 1,000 lines, {ten:?} for 10,000");
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
     #[test]
     fn no_text_makes_it_panic_and_every_span_lies_inside(
         text in "(a|b|: |:|\\n|  |- |\\[|\\]|\\{|\\}|,|\"|'|\\t|é|😀|\\*x|&x |<<: |\u{feff}|\\r|\u{1}|\u{85}|#|\\||>|!|%|@|`|---|\\.\\.\\.|\\?|\\\\)*",

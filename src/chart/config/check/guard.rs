@@ -60,7 +60,9 @@ impl Check<'_> {
 
     fn stop(&mut self, finding: Finding) {
         self.push(Finding { severity: Severity::Warning, ..finding.clone() });
-        self.blocked.push(finding);
+        if self.blocked.len() < super::MAX_FINDINGS {
+            self.blocked.push(finding);
+        }
     }
 
     pub(super) fn forbidden(&mut self, key: &Key, entry: Entry<'_>, instead: &str, why: &str) {
