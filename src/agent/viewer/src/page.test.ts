@@ -59,16 +59,16 @@ test("hostile words of every field stay words", async () => {
 test("a failure shows its place, its words and the underlined range", async () => {
   agent();
   open({ page: "session", id: "values-syntax" });
-  await shows("values-prod.yaml:7:1");
-  expect(document.querySelector("mark")?.textContent).toBe(" memory");
+  await shows("values/dev.yaml:4:2");
+  expect(document.querySelector("mark")?.textContent).toBe("tag");
   expect(document.querySelector("[role=status]")?.textContent).toContain("failed");
-  expect(document.title).toBe("✕ shop · apply · ktl");
+  expect(document.title).toBe("✕ checkout · apply · ktl");
 });
 
 test("a code is posted once with its session, and the page opens", async () => {
   const asked = agent({ "/api/v1/auth/code": () => new Response(null, { status: 204 }) });
   open({ page: "session", id: "apply-green" }, "abc");
-  await shows("shop is ready");
+  await shows("is applied and ready");
   const posts = asked.filter((request) => request.path === "/api/v1/auth/code");
   expect(posts.map((post) => JSON.parse(post.body) as unknown)).toEqual([
     { session_id: "apply-green", code: "abc" },
@@ -110,7 +110,7 @@ test("a code for the list is posted without a session", async () => {
 test("a used code is no matter to a browser that is in already", async () => {
   agent({ "/api/v1/auth/code": () => Response.json({ error: "used" }, { status: 401 }) });
   open({ page: "session", id: "apply-green" }, "used");
-  await shows("shop is ready");
+  await shows("is applied and ready");
   expect(document.querySelector("[role=alert]")).toBeNull();
 });
 

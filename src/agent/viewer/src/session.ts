@@ -26,6 +26,8 @@ export type ObjectView = {
   desired: number;
   owner: string | null;
   events: EventView[];
+  /** Whether its state was ever said, or it was only announced. */
+  reported: boolean;
 };
 
 /** One row of the log. `number` is the row's own identity: gaps have no sequence. */
@@ -188,7 +190,7 @@ function foldFact(view: View, frame: Frame, fact: Fact): void {
     case "object": {
       const { kind, object, owner, ...state } = fact;
       if (owner) change(view, owner, {});
-      change(view, object, { ...state, owner: owner ? objectKey(owner) : null });
+      change(view, object, { ...state, reported: true, owner: owner ? objectKey(owner) : null });
       break;
     }
     case "event":
@@ -253,6 +255,7 @@ function change(view: View, ref: ObjectRef, fields: Partial<Omit<ObjectView, "ke
     desired: 0,
     owner: null,
     events: [],
+    reported: false,
   };
   view.objects.set(key, { ...known, ...fields });
 }

@@ -32,9 +32,13 @@ export function phaseLook(state: PhaseState, over: boolean): Look {
   return over && state === "running" ? { tone: "warn", sign: "?", word: "cut off" } : PHASE[state];
 }
 
-/** An object that was announced, in a session that is over without a word about it. */
-export function objectLook(status: ObjectStatus, over: boolean): Look {
-  return over && status === "pending" ? { tone: "idle", sign: "·", word: "not reported" } : OBJECT[status];
+/** In a session that is over, nothing is on its way any more: an object that was not ready is just that. */
+export function objectLook(object: { status: ObjectStatus; reported: boolean }, over: boolean): Look {
+  const look = OBJECT[object.status];
+  if (!over) return look;
+  if (!object.reported) return { tone: "idle", sign: "·", word: "not reported" };
+  const isOpen = object.status === "pending" || object.status === "progressing";
+  return isOpen ? { tone: "warn", sign: "!", word: "not ready" } : look;
 }
 
 const OBJECT: Record<ObjectStatus, Look> = {
