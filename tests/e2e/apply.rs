@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::http;
-use crate::story::{Helm, Story, apply, facts, progress_end};
+use crate::story::{Helm, Story, apply, facts, verdict};
 
 #[test]
 fn an_apply_is_watched_until_its_pods_are_ready() {
@@ -25,8 +25,8 @@ fn green(story: &Story) {
     let begin = editor.receive("$/progress", |params| params["value"]["kind"] == "begin");
     let title = begin["params"]["value"]["title"].as_str().unwrap_or_default().to_owned();
     assert!(title.contains("web") && title.contains(story.namespace.name()), "{title}");
-    let end = progress_end(&mut editor);
-    assert!(end.contains("done"), "{end}");
+    let verdict = verdict(&mut editor, &started);
+    assert!(verdict.contains("done"), "{verdict}");
 
     let agent = story.agent();
     let session = agent.session(&started.session);
@@ -49,9 +49,9 @@ fn the_link_of_a_session_opens_its_page_once_per_code() {
     let Some(story) = Story::begin("page", &["web"]) else { return };
     let mut editor = story.editor();
     let started = apply(&mut editor, json!({ "release": "web" }));
-    progress_end(&mut editor);
+    verdict(&mut editor, &started);
     let opened = editor.execute("ktl.openReplay", json!({ "sessionId": started.session }));
-    editor.response(opened).expect("the replay can be opened");
+    let answer = editor.response(opened).expect("the replay can be opened");
     let shown = editor.receive("window/showDocument", |params| params["external"] == true);
     let url = shown["params"]["uri"].as_str().expect("a URL").to_owned();
     editor.quit();
@@ -60,6 +60,7 @@ fn the_link_of_a_session_opens_its_page_once_per_code() {
     let address = story.agent().address;
     let path = page.strip_prefix(&address).expect("the agent's own address").to_owned();
     assert_eq!(path, format!("/s/{}", started.session));
+    assert_eq!(answer["url"], page, "the address alone, without any code");
     let html = http::request("GET", &address, &path, &[], "");
     assert_eq!((html.status, html.body.contains("<!doctype html>")), (200, true), "{html:?}");
 

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::editor::Editor;
-use crate::story::{Started, Story, apply, progress_end};
+use crate::story::{Story, apply, findings, verdict};
 
 const VALUES: &str = "values/dev.yaml";
 const GOOD: &str = "replicas: 1\n";
@@ -14,8 +13,8 @@ fn a_file_that_is_broken_on_disk_and_mended_in_its_buffer_is_applied_as_mended()
     let mut editor = story.editor();
     editor.open(&story.workspace.uri(VALUES), GOOD);
     let started = apply(&mut editor, json!({ "release": "web" }));
-    let end = progress_end(&mut editor);
-    assert!(end.contains("done"), "{end}");
+    let verdict = verdict(&mut editor, &started);
+    assert!(verdict.contains("done"), "{verdict}");
     assert_eq!(story.agent().session(&started.session)["status"], "STATUS_DONE");
     editor.quit();
 }
@@ -29,10 +28,9 @@ fn a_file_that_is_good_on_disk_and_broken_in_its_buffer_fails_on_the_line_of_the
     editor.open(&uri, GOOD);
     editor.change(&uri, 2, None, story.workspace.text(VALUES));
     let started = apply(&mut editor, json!({ "release": "web" }));
-    let found = editor.diagnostics(&uri, |found| is_of(found, &started));
+    verdict(&mut editor, &started);
+    let found = findings(&mut editor, &uri, &started);
     story.workspace.assert_found(VALUES, &found);
-    progress_end(&mut editor);
-    editor.take_all("window/showMessage");
     editor.quit();
 }
 
@@ -43,36 +41,27 @@ fn findings_move_with_their_lines_survive_a_restart_and_go_with_their_cause() {
     let mut editor = story.editor();
     story.open(&editor, VALUES);
     let started = apply(&mut editor, json!({ "release": "web" }));
-    progress_end(&mut editor);
-    let found = editor.diagnostics(&uri, |found| is_of(found, &started));
+    verdict(&mut editor, &started);
+    let found = findings(&mut editor, &uri, &started);
     story.workspace.assert_found(VALUES, &found);
 
     let above = "# one\n# two\n";
     editor.change(&uri, 2, Some([0, 0, 0, 0]), above);
-    let moved = editor.diagnostics(&uri, |moved| is_of(moved, &started) && line(moved) == line(&found) + 2);
+    let moved = editor.diagnostics(&uri, |moved| !moved.is_empty() && line(moved) == line(&found) + 2);
     assert_eq!(moved[0]["message"], found[0]["message"]);
-    leave(editor);
+    editor.quit();
 
     // The next editor reads what was saved: the same finding, two lines further down.
     story.workspace.write(VALUES, &format!("{above}{}", story.workspace.text(VALUES)));
     let mut editor = story.editor();
-    let again = editor.diagnostics(&uri, |again| is_of(again, &started));
+    let again = findings(&mut editor, &uri, &started);
     assert_eq!(again, moved);
 
     story.open(&editor, VALUES);
     let [line, start, _, end] = range(&again);
     editor.change(&uri, 2, Some([line, start, line, end]), "\"2\"");
     editor.diagnostics(&uri, <[Value]>::is_empty);
-    leave(editor);
-}
-
-fn leave(mut editor: Editor) {
-    editor.take_all("window/showMessage");
     editor.quit();
-}
-
-fn is_of(found: &[Value], started: &Started) -> bool {
-    found.iter().any(|diagnostic| diagnostic["data"]["sessionId"] == started.session.as_str())
 }
 
 fn line(found: &[Value]) -> usize {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::story::{Helm, Story, apply, progress_end};
+use crate::story::{Helm, Story, apply, findings, verdict};
 
 macro_rules! stories {
     ($($name:ident: $layer:literal;)*) => {$(
@@ -31,17 +31,17 @@ stories! {
 
 #[test]
 fn a_configuration_that_does_not_parse() {
-    lands_on_its_line(Helm::V4, "broken-config");
+    stops_before_it_starts("broken-config");
 }
 
 #[test]
 fn a_chart_that_is_not_there() {
-    lands_on_its_line(Helm::V4, "missing-chart");
+    stops_before_it_starts("missing-chart");
 }
 
 #[test]
 fn a_values_file_that_is_not_there() {
-    lands_on_its_line(Helm::V4, "missing-values");
+    stops_before_it_starts("missing-values");
 }
 
 fn lands_on_its_line(helm: Helm, layer: &str) {
@@ -50,11 +50,22 @@ fn lands_on_its_line(helm: Helm, layer: &str) {
     let mut editor = story.editor();
     story.open(&editor, &file);
     let started = apply(&mut editor, json!({ "release": "web" }));
-    progress_end(&mut editor);
-    let of_session =
-        |diagnostic: &serde_json::Value| diagnostic["data"]["sessionId"] == started.session.as_str();
-    let found = editor.diagnostics(&story.workspace.uri(&file), |found| found.iter().any(of_session));
+    let verdict = verdict(&mut editor, &started);
+    assert!(verdict.contains("failed"), "{verdict}");
+    let found = findings(&mut editor, &story.workspace.uri(&file), &started);
     story.workspace.assert_found(&file, &found);
-    editor.take_all("window/showMessage");
+    editor.quit();
+}
+
+fn stops_before_it_starts(layer: &str) {
+    let Some(story) = Story::begin(layer, &["web", layer]) else { return };
+    let file = story.workspace.annotated();
+    let mut editor = story.editor();
+    story.open(&editor, &file);
+    let started = apply(&mut editor, json!({ "release": "web" }));
+    editor.message("web was not started");
+    let found = findings(&mut editor, &story.workspace.uri(&file), &started);
+    story.workspace.assert_found(&file, &found);
+    assert_eq!(story.revisions("web").len(), 0);
     editor.quit();
 }

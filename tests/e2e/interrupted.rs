@@ -1,9 +1,9 @@
 //! Nothing is lost when one of the processes dies in the middle of an apply.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::agent::{Agent, kill, processes_naming, wait_for};
-use crate::story::{Story, apply, facts, progress_end};
+use crate::story::{Story, apply, facts, findings, verdict};
 
 const CONFIG: &str = ".ktl.yaml";
 
@@ -18,10 +18,9 @@ fn an_editor_that_is_killed_loses_nothing_and_the_next_one_finds_the_session() {
     let mut second = story.editor();
     second.receive("$/progress", |params| params["value"]["kind"] == "begin");
     story.namespace.open_gate();
-    let end = progress_end(&mut second);
-    assert!(end.contains("failed"), "{end}");
-    let of_session = |diagnostic: &Value| diagnostic["data"]["sessionId"] == started.session.as_str();
-    let found = second.diagnostics(&story.workspace.uri(CONFIG), |found| found.iter().any(of_session));
+    let verdict = verdict(&mut second, &started);
+    assert!(verdict.contains("failed"), "{verdict}");
+    let found = findings(&mut second, &story.workspace.uri(CONFIG), &started);
     story.workspace.assert_found(CONFIG, &found);
 
     let agent = story.agent();
@@ -29,7 +28,6 @@ fn an_editor_that_is_killed_loses_nothing_and_the_next_one_finds_the_session() {
     let frames = agent.export(&started.session);
     assert_eq!(facts(&frames, "started").len(), 1, "one run, whoever watched");
     assert_eq!(facts(&frames, "ended").len(), 1);
-    second.take_all("window/showMessage");
     second.quit();
 }
 
@@ -46,8 +44,8 @@ fn an_agent_that_is_killed_is_started_again_and_the_run_ends_in_its_session() {
     let after = wait_for_another(&story, &before);
     assert_eq!(story.helms(), helm, "the same helm goes on");
     story.namespace.open_gate();
-    let end = progress_end(&mut editor);
-    assert!(end.contains("done"), "{end}");
+    let verdict = verdict(&mut editor, &started);
+    assert!(verdict.contains("done"), "{verdict}");
     assert_ran_once(&story, &after, &started.session);
     editor.quit();
 }
@@ -64,8 +62,8 @@ fn helm_may_end_while_no_agent_is_there() {
     wait_for("the end of helm", || story.helms().is_empty().then_some(()));
 
     let mut second = story.editor();
-    let end = progress_end(&mut second);
-    assert!(end.contains("done"), "{end}");
+    let verdict = verdict(&mut second, &started);
+    assert!(verdict.contains("done"), "{verdict}");
     assert_ran_once(&story, &story.agent(), &started.session);
     second.quit();
 }

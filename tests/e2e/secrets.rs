@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use serde_json::json;
 
-use crate::story::{Story, apply, progress_end};
+use crate::story::{Story, apply, verdict};
 use crate::terminal::run;
 
 #[test]
@@ -22,7 +22,7 @@ fn secrets_of_an_apply_are_nowhere_but_in_the_cluster() {
 
     let mut editor = story.editor();
     let started = apply(&mut editor, json!({ "release": "web" }));
-    let end = progress_end(&mut editor);
+    let end = verdict(&mut editor, &started);
     assert!(end.contains("done"), "{end}");
     let said: Vec<String> =
         ["window/logMessage", "window/showMessage", "$/progress", "textDocument/publishDiagnostics"]

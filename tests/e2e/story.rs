@@ -160,14 +160,20 @@ pub(crate) fn apply(editor: &mut Editor, argument: Value) -> Started {
     Started { session, url: text("url").unwrap_or_default() }
 }
 
-/// Waits for the next progress that ends, and for the message that says the same; its last message.
+/// Waits for the end of a session's progress and for the message that says how it went; the latter.
 #[track_caller]
-pub(crate) fn progress_end(editor: &mut Editor) -> String {
-    let end = editor.receive("$/progress", |params| params["value"]["kind"] == "end");
-    let verdict = end["params"]["value"]["message"].as_str().unwrap_or_default().to_owned();
-    // Some editors show no progress, so the verdict comes as a message too.
-    editor.message(&verdict);
-    verdict
+pub(crate) fn verdict(editor: &mut Editor, started: &Started) -> String {
+    let token = format!("ktl/{}", started.session);
+    editor.receive("$/progress", |params| params["token"] == token && params["value"]["kind"] == "end");
+    editor.message(&started.session)
+}
+
+/// The diagnostics of a file once one of them belongs to the session.
+#[track_caller]
+pub(crate) fn findings(editor: &mut Editor, uri: &str, started: &Started) -> Vec<Value> {
+    editor.diagnostics(uri, |found| {
+        found.iter().any(|diagnostic| diagnostic["data"]["sessionId"] == started.session.as_str())
+    })
 }
 
 /// The facts of one kind in exported frames: `facts(&frames, "finding")`.
