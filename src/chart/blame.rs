@@ -112,7 +112,7 @@ fn helm(scene: &Scene<'_>, step: HelmStep, stderr: &str) -> Vec<Finding> {
     }
     match step {
         // What helm tells after rendering, it was told by the cluster.
-        HelmStep::Upgrade => vec![release::refused(scene, &message)],
+        HelmStep::Upgrade => release::refused(scene, &message),
         HelmStep::Template => vec![release::unknown(scene, "helm-failed", &message)],
     }
 }

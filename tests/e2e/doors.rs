@@ -1,10 +1,9 @@
 //! What an agent lets in over the network, and what not. Needs no cluster: nothing here gets as far as helm.
 
-use std::path::Path;
 use std::process::{Command, Output};
 
 use ktl_proto::control::v1::{
-    Apply, InfoRequest, ListRequest, Source, StartRequest, UploadRequest, start_request::Operation,
+    Apply, Cluster, InfoRequest, ListRequest, Source, StartRequest, UploadRequest, start_request::Operation,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -13,7 +12,7 @@ use tonic::Code;
 
 use crate::agent::OwnAgent;
 use crate::http;
-use crate::story::binaries;
+use crate::story::{binaries, needed};
 
 const TOKEN: &str = "a-token-of-this-test-0123456789";
 
@@ -21,13 +20,34 @@ fn agent_command() -> Command {
     Command::new(binaries().join("ktl-agent"))
 }
 
+/// A cluster that is known and not there.
+const KUBECONFIG: &str = "clusters: [{ name: c, cluster: { server: 'https://127.0.0.1:1' } }]
+users: [{ name: u, user: { token: of-nobody } }]
+contexts: [{ name: nowhere, context: { cluster: c, user: u } }]
+current-context: nowhere
+";
+
 /// An agent with a token, in a folder of its own.
 fn guarded() -> (TempDir, OwnAgent) {
+    guarded_with(&[])
+}
+
+/// The same with a helm, for what is asked only after helm was found.
+fn ready_to_work() -> Option<(TempDir, OwnAgent)> {
+    let helm = needed("KTL_TEST_HELM", "an agent starts nothing without helm")?;
+    Some(guarded_with(&["--helm", helm.to_str().expect("a path in UTF-8")]))
+}
+
+fn guarded_with(arguments: &[&str]) -> (TempDir, OwnAgent) {
     let folder = tempfile::tempdir().unwrap();
     let token_file = folder.path().join("token");
     std::fs::write(&token_file, TOKEN).unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, KUBECONFIG).unwrap();
+    let cluster = format!("name=nowhere,kubeconfig={},context=nowhere", kubeconfig.display());
     let mut command = agent_command();
-    command.args(["--listen", "127.0.0.1:0", "--local", "--token-file"]).arg(token_file);
+    command.args(["--listen", "127.0.0.1:0", "--cluster", &cluster]).args(arguments);
+    command.arg("--token-file").arg(token_file);
     let agent = OwnAgent::start(&mut command, &folder.path().join("data"), TOKEN);
     (folder, agent)
 }
@@ -111,16 +131,14 @@ fn no_answer_allows_another_origin() {
 
 #[tokio::test]
 async fn paths_that_leave_the_sources_are_refused_by_name() {
-    let (folder, own) = guarded();
-    let outside = folder.path().join("outside.yaml");
-    let paths =
-        ["../outside.yaml", "a/../../outside.yaml", "/etc/passwd", "a//b", "a/./b", "", "a\\..\\b", "a\0b"];
+    let (_folder, own) = guarded();
+    let paths = ["../outside.yaml", "a/../../outside.yaml", "/etc/passwd", "", "a\\..\\b", "a\0b"];
     for path in paths {
         let status = start(&own, vec![source(path, b"x")]).await.expect_err(path);
         assert_eq!(status.code(), Code::InvalidArgument, "{path:?}: {status:?}");
         assert!(!status.message().is_empty() && status.message().contains("source"), "{status:?}");
     }
-    for chart in ["../web", "/etc", "~/web"] {
+    for chart in ["../web", "/etc"] {
         let mut request = request(vec![source("web/Chart.yaml", b"name: web\n")]);
         let Some(Operation::Apply(apply)) = &mut request.operation else { unreachable!() };
         apply.chart = chart.to_owned();
@@ -128,7 +146,6 @@ async fn paths_that_leave_the_sources_are_refused_by_name() {
         assert_eq!(status.code(), Code::InvalidArgument, "{chart:?}: {status:?}");
         assert!(status.message().contains("chart"), "{status:?}");
     }
-    assert!(!outside.exists());
 }
 
 #[tokio::test]
@@ -152,7 +169,7 @@ fn assert_limit(status: &tonic::Status) {
 
 #[tokio::test]
 async fn only_missing_sources_are_asked_for_and_their_content_must_fit() {
-    let (_folder, own) = guarded();
+    let Some((_folder, own)) = ready_to_work() else { return };
     let sources = || vec![source("web/Chart.yaml", b"name: web\n"), source("web/values.yaml", b"a: 1\n")];
     let missing = start(&own, sources()).await.unwrap();
     assert_eq!(missing.len(), 2);
@@ -181,11 +198,7 @@ fn request(sources: Vec<Source>) -> StartRequest {
         chart: "web".to_owned(),
         ..Apply::default()
     };
-    let cluster = ktl_proto::control::v1::Cluster {
-        name: "nowhere".to_owned(),
-        kubeconfig_paths: vec![Path::new("/nonexistent/kubeconfig").display().to_string()],
-        context: "nowhere".to_owned(),
-    };
+    let cluster = Cluster { name: "nowhere".to_owned(), ..Cluster::default() };
     StartRequest {
         operation: Some(Operation::Apply(apply)),
         sources,

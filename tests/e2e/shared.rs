@@ -80,6 +80,8 @@ fn a_second_apply_of_a_release_waits_and_names_the_session_ahead() {
     story.namespace.open_gate();
     assert!(verdict(&mut first, &ahead).contains("done"));
     story.namespace.open_gate();
+    // Whoever opens the workspace sees what runs in it.
+    assert!(verdict(&mut second, &ahead).contains("done"));
     assert!(verdict(&mut second, &queued).contains("done"));
     assert_eq!(story.revisions("web").len(), 2);
     first.quit();

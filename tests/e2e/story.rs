@@ -193,7 +193,8 @@ pub(crate) fn binaries() -> PathBuf {
     folder
 }
 
-fn needed(variable: &str, why: &str) -> Option<PathBuf> {
+/// What the machine must offer; without it the story is skipped, and in CI it fails.
+pub(crate) fn needed(variable: &str, why: &str) -> Option<PathBuf> {
     let value = std::env::var_os(variable).map(PathBuf::from);
     if value.is_none() {
         let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");

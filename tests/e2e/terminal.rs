@@ -70,7 +70,7 @@ fn an_apply_that_fails_is_1_and_shows_file_line_and_column() {
     let ran = run(&story, &["apply", "web"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     // The emoji before the colon counts as two UTF-16 units.
-    assert!(ran.stdout.contains("values/dev.yaml:4:13"), "{ran:?}");
+    assert!(ran.stdout.contains("values/dev.yaml:4:17"), "{ran:?}");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_second_ctrl_c_leaves_at_once_and_the_agent_ends_the_run() {
     story.namespace.wait_for_gate();
     let helm = story.helms();
     // A helm that does not hear its signal: the first Ctrl-C has to wait for it, the second has not.
-    stop(helm[0]);
+    signal(helm[0], Signal::STOP);
     send(&child, Signal::INT);
     let mut stderr = child.stderr.take().unwrap();
     let mut said = vec![0; 1];
@@ -124,16 +124,17 @@ fn a_second_ctrl_c_leaves_at_once_and_the_agent_ends_the_run() {
     assert_eq!(ran.code, 130, "{ran:?}");
     let header: Value = serde_json::from_str(ran.stdout.lines().next().unwrap_or_default()).unwrap();
     let id = header["sessionId"].as_str().expect("an id").to_owned();
+    assert_eq!(story.agent().session(&id)["status"], "STATUS_RUNNING", "it left before the end");
+    signal(helm[0], Signal::CONT);
     assert_eq!(story.agent().ended(&id)["status"], "STATUS_CANCELLED");
     wait_for("the end of helm", || story.helms().is_empty().then_some(()));
 }
 
-fn send(child: &Child, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).expect("a pid");
-    kill_process(pid, signal).expect("the process is there");
+fn send(child: &Child, what: Signal) {
+    signal(child.id(), what);
 }
 
-fn stop(pid: u32) {
+fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).expect("a pid");
-    kill_process(pid, Signal::STOP).expect("helm is there");
+    kill_process(pid, signal).expect("the process is there");
 }

@@ -35,18 +35,20 @@ pub(super) fn unknown(scene: &Scene<'_>, code: &'static str, message: &str) -> F
     scene.with_release(Finding::unplaced(Severity::Error, code, message), "the release that failed")
 }
 
-/// A failure that the cluster had a part in.
-pub(super) fn refused(scene: &Scene<'_>, message: &str) -> Finding {
+/// A failure that the cluster had a part in: a finding for each object that it refused, else one for the release.
+pub(super) fn refused(scene: &Scene<'_>, message: &str) -> Vec<Finding> {
     if message.is_empty() {
-        return unknown(scene, "helm-failed", message);
+        return vec![unknown(scene, "helm-failed", message)];
     }
-    let mut finding = on_release(scene, "upgrade-failed", message.to_owned());
-    if let Some((object, field)) = invalid_object(message) {
-        finding.object = Some(object);
-        finding.field = field;
-        finding.code = "object-failed";
+    let refusals: Vec<Finding> = message
+        .lines()
+        .filter_map(invalid_object)
+        .map(|invalid| object(scene, &invalid.object, invalid.field, "", invalid.why))
+        .collect();
+    if refusals.is_empty() {
+        return vec![on_release(scene, "upgrade-failed", message.to_owned())];
     }
-    finding
+    refusals
 }
 
 fn on_release(scene: &Scene<'_>, code: &'static str, message: String) -> Finding {
@@ -56,17 +58,30 @@ fn on_release(scene: &Scene<'_>, code: &'static str, message: String) -> Finding
     }
 }
 
+/// An object that the API server refused, as helm tells it.
+struct Invalid<'a> {
+    object: ObjectRef,
+    field: Option<&'a str>,
+    /// The rest of the line: what is wrong with the field, or all of it where it names several fields.
+    why: &'a str,
+}
+
 /// `Deployment.apps "web" is invalid: spec.replicas: Invalid value: …`.
-fn invalid_object(message: &str) -> Option<(ObjectRef, Option<String>)> {
-    let (before, after) = message.split_once("\" is invalid: ")?;
+fn invalid_object(line: &str) -> Option<Invalid<'_>> {
+    let (before, why) = line.split_once("\" is invalid: ")?;
     let (before, name) = before.rsplit_once(" \"").or_else(|| before.rsplit_once('"'))?;
     let kind = before.rsplit(|c: char| c.is_whitespace()).next()?;
     let kind = kind.split('.').next()?.to_owned();
-    let field = after.trim_start_matches('[').split(": ").next()?;
-    let is_field = !field.is_empty() && !field.contains(char::is_whitespace);
     let object =
         ObjectRef { api_version: String::new(), kind, namespace: String::new(), name: name.to_owned() };
-    Some((object, is_field.then(|| field.to_owned())))
+    let one_field = why.split_once(": ").filter(|(field, _)| is_path(field));
+    let (field, why) = one_field.map_or((None, why), |(field, why)| (Some(field), why));
+    Some(Invalid { object, field, why })
+}
+
+/// `spec.containers[0].image`, but not the `[` that opens a list of several fields.
+fn is_path(field: &str) -> bool {
+    !field.is_empty() && !field.starts_with('[') && !field.contains(char::is_whitespace)
 }
 
 /// Messages about what `.ktl.yaml` itself says: the release's name, its namespace, its cluster.

@@ -138,6 +138,18 @@ fn an_api_rejection_in_helms_words_names_object_and_field() {
 }
 
 #[test]
+fn each_object_that_the_api_refused_is_a_finding_of_its_own() {
+    let text = "Error: UPGRADE FAILED: 2 errors occurred:\n\t* Deployment.apps \"web\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0\n\t* Service \"web\" is invalid: [spec.ports[0].port: Invalid value: 0: out of range, spec.type: Unsupported value]\n\n";
+    let findings = blame_sources(&workspace(), &helm(HelmStep::Upgrade, text));
+    let said: Vec<_> =
+        findings.iter().map(|finding| (finding.field.as_deref(), finding.message.as_str())).collect();
+    let replicas = "Deployment web spec.replicas: Invalid value: -1: must be greater than or equal to 0";
+    let ports =
+        "Service web: [spec.ports[0].port: Invalid value: 0: out of range, spec.type: Unsupported value]";
+    assert_eq!(said, [(Some("spec.replicas"), replicas), (None, ports)]);
+}
+
+#[test]
 fn a_cluster_out_of_reach_is_where_the_cluster_is_named() {
     let sources = workspace();
     let text = "Error: UPGRADE FAILED: Kubernetes cluster unreachable: context \"kind-dev\" does not exist\n";

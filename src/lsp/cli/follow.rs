@@ -1,9 +1,13 @@
 //! Follows a session to its end, prints it, and passes a wish to stop on.
 
-use std::io;
+use std::{io, time::Duration};
 
 use ktl_proto::control::v1::{Finding, Frame, Session, Status};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use super::{
     Format, Outcome,
@@ -13,6 +17,9 @@ use super::{
     words,
 };
 use crate::agent::{Agent, Followed};
+
+/// How long the wish to cancel may travel when its sender wants to leave.
+const ASKING: Duration = Duration::from_secs(3);
 
 /// Prints sessions in the form that was asked for.
 pub(super) struct Printer {
@@ -110,17 +117,19 @@ pub(super) async fn follow(
     only_reading: bool,
 ) -> Outcome {
     let mut follower = agent.follow(session);
-    let mut cancelled = false;
+    let mut cancelling: Option<JoinHandle<()>> = None;
     let mut away = false;
     loop {
         let followed = tokio::select! {
             followed = follower.next() => followed,
             () = interrupts.next() => {
-                if std::mem::replace(&mut cancelled, true) {
+                if let Some(asked) = cancelling {
+                    // The wish must have arrived before its sender goes.
+                    let _ = timeout(ASKING, asked).await;
                     complain(format!("left session {session} to itself; follow it with: ktl-lsp attach {session}"));
                     return Outcome::Cancelled;
                 }
-                cancel(agent.clone(), session.to_owned());
+                cancelling = Some(cancel(agent.clone(), session.to_owned()));
                 continue;
             }
         };
@@ -153,13 +162,13 @@ pub(super) async fn follow(
 }
 
 /// Asks beside the following, so that frames that tell of the cancel are printed while it is answered.
-fn cancel(agent: Agent, session: String) {
+fn cancel(agent: Agent, session: String) -> JoinHandle<()> {
     complain(format!("cancelling session {session}; once more leaves it to itself"));
-    crate::task::spawn("cancel", async move {
+    crate::task::start("cancel", async move {
         if let Err(error) = agent.cancel(&session).await {
             complain(words(&error));
         }
-    });
+    })
 }
 
 fn outcome(status: Status) -> Outcome {

@@ -62,6 +62,10 @@ pub(crate) fn plan(
     buffers: &Buffers,
 ) -> Result<Plan, Vec<Finding>> {
     let mut problems = release.stops.clone();
+    // What a file that does not parse seems to lack may stand right behind the fault.
+    if problems.iter().any(|finding| finding.code == "config-syntax") {
+        return Err(problems);
+    }
     let mut collection = Collection::default();
     let cluster = match kubeconfigs {
         None => Some(cluster::named(release)),
@@ -322,6 +326,13 @@ mod tests {
         let problems = planned(folder.path(), CONFIG, &Buffers::default()).unwrap_err();
         let places: Vec<_> = problems.iter().map(|(place, _)| place.as_str()).collect();
         assert_eq!(places, ["./charts/web", "values/dev.yaml", "motd=motd.txt"], "{problems:?}");
+    }
+
+    #[test]
+    fn a_file_that_does_not_parse_is_not_blamed_for_what_it_lacks() {
+        let config = "releases:\n  - name: web\n    chart: ./charts: web\n";
+        let problems = planned(folder(&[]).path(), config, &Buffers::default()).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
     }
 
     #[test]
