@@ -30,7 +30,7 @@ const ONLY: &[Only] = &[
     Only {
         names: &["tower_lsp", "lsp_types"],
         paths: &[
-            "src/lsp/analysis.rs",
+            "src/lsp/analysis",
             "src/lsp/board.rs",
             "src/lsp/capabilities.rs",
             "src/lsp/command",

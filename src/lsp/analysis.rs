@@ -4,31 +4,23 @@
 //! waited before is forgotten; a result whose text is not the newest any more is thrown away. So there is one check
 //! per document at a time, however fast somebody types.
 
+mod check;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ktl_chart::finding::Finding;
-use ktl_chart::{config, values};
 use lsp_types::{Diagnostic, MessageType, Uri};
-use ropey::Rope;
 
 use crate::board::Side;
-use crate::convert::{self, Files};
 use crate::documents::{Key, Snapshot};
 use crate::editor::{Editor, display_name};
 use crate::task;
+use crate::workspace::Buffers;
+
+pub(crate) use check::Kind;
 
 /// A text beyond this is not checked as it is typed: a tree of it would take many times its size.
 const LARGEST: usize = 16 << 20;
-
-/// What a file is read as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `.ktl.yaml` and its relatives.
-    Config,
-    /// Something that Helm reads as plain YAML.
-    Values,
-}
 
 /// A handle; clones share the work.
 #[derive(Clone)]
@@ -54,9 +46,18 @@ impl Analysis {
         Self { editor, slots: Arc::default() }
     }
 
-    /// Checks a document; the result goes to the board.
+    /// Checks a document; the result goes to the board. What `.ktl.yaml` says decides about other files too.
     pub(crate) fn start(&self, snapshot: Snapshot) {
-        let Some(kind) = kind_of(&snapshot) else { return };
+        let Some(kind) = Kind::of(&snapshot) else { return };
+        self.start_one(kind, snapshot);
+        if kind == Kind::Config {
+            let open = self.editor.documents.all().into_iter();
+            let unnamed = open.filter(|snapshot| Kind::of(snapshot) == Some(Kind::Unnamed));
+            unnamed.for_each(|snapshot| self.start_one(Kind::Unnamed, snapshot));
+        }
+    }
+
+    fn start_one(&self, kind: Kind, snapshot: Snapshot) {
         let key = snapshot.key.clone();
         let mut slots = self.lock();
         let slot = slots.entry(key.clone()).or_default();
@@ -95,10 +96,18 @@ impl Analysis {
         while let Some(snapshot) = self.next(&key) {
             let encoding = self.editor.encoding();
             let (uri, generation) = (snapshot.uri.clone(), snapshot.generation);
-            let check = move || check(kind, &snapshot, encoding);
+            let buffers = self.buffers();
+            let check = move || check::check(kind, &snapshot, &buffers, encoding);
             let diagnostics = task::blocking("check", check).await.unwrap_or_default();
             self.show(&key, &uri, generation, diagnostics);
         }
+    }
+
+    fn buffers(&self) -> Buffers {
+        let open = self.editor.documents.all().into_iter();
+        Buffers::new(
+            open.filter_map(|snapshot| Some((snapshot.key.path()?.to_owned(), snapshot.text))).collect(),
+        )
     }
 
     /// The text to check next; `None` ends the work.
@@ -120,67 +129,5 @@ impl Analysis {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a document is read as; `None`: it is not ours to check.
-pub(crate) fn kind_of(snapshot: &Snapshot) -> Option<Kind> {
-    kind_of_name(snapshot.file_name()?)
-}
-
-fn kind_of_name(name: &str) -> Option<Kind> {
-    let (stem, extension) = name.rsplit_once('.')?;
-    if !matches!(extension, "yaml" | "yml") {
-        return None;
-    }
-    match stem {
-        ".ktl" | "stack" | "release" => Some(Kind::Config),
-        "Chart" => Some(Kind::Values),
-        _ => stem.contains("values").then_some(Kind::Values),
-    }
-}
-
-fn check(kind: Kind, snapshot: &Snapshot, encoding: crate::capabilities::Encoding) -> Vec<Diagnostic> {
-    let name = snapshot.file_name().unwrap_or_default();
-    let text = snapshot.text.to_string();
-    let findings: Vec<Finding> = match kind {
-        Kind::Config => config::parse(name, &text).findings,
-        Kind::Values => values::check(name, &text),
-    };
-    let only = OneFile { name, snapshot };
-    findings.iter().filter_map(|finding| Some(convert::diagnostic(finding, &only, encoding)?.1)).collect()
-}
-
-/// The world of a check of one text.
-struct OneFile<'a> {
-    name: &'a str,
-    snapshot: &'a Snapshot,
-}
-
-impl Files for OneFile<'_> {
-    fn find(&self, file: &str) -> Option<(Uri, Rope)> {
-        (file == self.name).then(|| (self.snapshot.uri.clone(), self.snapshot.text.clone()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_read_by_their_names() {
-        for (name, kind) in [
-            (".ktl.yaml", Some(Kind::Config)),
-            ("stack.yaml", Some(Kind::Config)),
-            ("values.yaml", Some(Kind::Values)),
-            ("values-prod.yml", Some(Kind::Values)),
-            ("prod.values.yaml", Some(Kind::Values)),
-            ("Chart.yaml", Some(Kind::Values)),
-            ("deployment.yaml", None),
-            ("values.schema.json", None),
-            ("values", None),
-        ] {
-            assert_eq!(kind_of_name(name), kind, "{name}");
-        }
     }
 }

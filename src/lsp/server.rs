@@ -12,7 +12,7 @@ use lsp_types::{
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::{Client, ClientSocket, LanguageServer, LspService};
 
-use crate::analysis::{self, Analysis, Kind};
+use crate::analysis::{Analysis, Kind};
 use crate::capabilities::Agreed;
 use crate::command::{COMMANDS, Command, Desk};
 use crate::documents::{Changed, SyncError};
@@ -130,7 +130,7 @@ impl LanguageServer for Server {
     async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
         let at = params.text_document_position_params;
         let Some(snapshot) = self.editor.documents.get(&at.text_document.uri) else { return Ok(None) };
-        if analysis::kind_of(&snapshot) != Some(Kind::Config) {
+        if Kind::of(&snapshot) != Some(Kind::Config) {
             return Ok(None);
         }
         let encoding = self.editor.encoding();

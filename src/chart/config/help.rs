@@ -1,7 +1,7 @@
 //! What a key of `.ktl.yaml` is for, asked by a place in the text.
 
 use super::keys::{KTL, Key, RELEASE_FILE, STACK, Shape, State};
-use super::read::File;
+use super::read::{File, MAX_BYTES};
 use crate::text::Span;
 use crate::yaml::{Kind, Node, Tree};
 
@@ -28,6 +28,9 @@ pub fn help(path: &str, text: &str, byte: usize) -> Option<Help> {
         File::Stack => STACK,
         File::Release => RELEASE_FILE,
     };
+    if text.len() > MAX_BYTES {
+        return None;
+    }
     let tree = Tree::parse(text);
     find(tree.root()?, Shape::Object(table), byte)
 }

@@ -16,7 +16,7 @@ use defaults::Defaults;
 use fields::{flag, text};
 
 /// The longest file that is read, in bytes.
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 /// The most releases that are read.
 const MAX_RELEASES: usize = 1000;
 
@@ -81,6 +81,9 @@ fn read(check: &mut Check<'_>, root: Node<'_>, file: File) -> Config {
         check.wrong_type(root, top, "a map with `releases`");
         return Config::default();
     }
+    if file != File::Ktl && is_foreign(root) {
+        return Config::default();
+    }
     if file == File::Release {
         check.object(root, &[RELEASE, RELEASE_FILE], "a release", top);
         check.secret_references(root);
@@ -92,6 +95,11 @@ fn read(check: &mut Check<'_>, root: Node<'_>, file: File) -> Config {
     let defaults = Defaults::of(root, file == File::Stack, std::mem::take(&mut check.blocked));
     let agent = root.get("agent").filter(|node| node.is_mapping()).map(agent);
     Config { agent, releases: releases(check, root, &defaults) }
+}
+
+/// Other tools have a `release.yaml` too (Flux, Tekton), and say whose it is.
+fn is_foreign(root: Node<'_>) -> bool {
+    root.get("apiVersion").and_then(Node::text).is_some_and(|version| !version.starts_with("ktl"))
 }
 
 fn releases(check: &mut Check<'_>, root: Node<'_>, defaults: &Defaults) -> Vec<Release> {

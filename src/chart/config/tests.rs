@@ -365,3 +365,13 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_release_yaml_of_another_tool_is_left_alone() {
+    let text = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nspec: {interval: 5m}\n";
+    assert_eq!(parse("release.yaml", text), Parsed::default());
+    assert_ne!(
+        parse("release.yaml", &text.replace("helm.toolkit.fluxcd.io/v2", "ktl.dev/v1")),
+        Parsed::default()
+    );
+}
