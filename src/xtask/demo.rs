@@ -124,26 +124,32 @@ impl Story {
             editor.keys(&[&format!("{}G", mistake.line), "0"])
         })?;
         self.picture("squiggle")?;
-        step("4. The line is fixed and saved", || {
+        step("4. The lens `Replay` opens the record of the failure in Chromium", || {
+            editor.open(".ktl.yaml")?;
+            self.replay("failure")
+        })?;
+        step("5. The line is fixed and saved", || {
+            editor.open("values/dev.yaml")?;
             editor.keys(&["/two", "Enter", "cw", "2", "Escape", ":w", "Enter"])?;
             editor.wait_for_no_error(Duration::from_secs(20))
         })?;
-        step("5. The release is applied again; its rollout is watched until every pod is ready", || {
+        step("6. The release is applied again; its rollout is watched until every pod is ready", || {
             editor.open(".ktl.yaml")?;
             editor.run_lens("Apply")?;
             editor.watch_until("Replay: done", Duration::from_secs(90))
         })?;
         self.picture("done")?;
-        let url = step("6. The lens `Replay` asks the editor to open the recorded session", || {
-            editor.run_lens("Replay")?;
-            editor.wait_for_link(Duration::from_secs(20))
-        })?;
-        step("7. Chromium opens it", || {
-            let picture = self.shots.join("replay.png");
-            self.browser.replay(&url, &picture)?;
-            say::line(&format!("   {}", picture.display()));
-            Ok(())
-        })
+        step("7. The lens `Replay` opens the record of the success in Chromium", || self.replay("replay"))
+    }
+
+    /// Runs the lens of the last session and follows its link.
+    fn replay(&self, name: &str) -> Result<()> {
+        self.neovim.run_lens("Replay")?;
+        let url = self.neovim.wait_for_link(Duration::from_secs(20))?;
+        let picture = self.shots.join(format!("{name}.png"));
+        self.browser.replay(&url, &picture)?;
+        say::line(&format!("   {}", picture.display()));
+        Ok(())
     }
 
     /// A picture of the terminal as the user sees it.

@@ -19,7 +19,7 @@ pub fn write(folder: &Path, files: &[(SourcePath, Content)]) -> Result<(), Sourc
     private_folder(folder).map_err(|source| SourceError::Write { path: ".".to_owned(), source })
 }
 
-/// Reads back what [`write`] wrote, as text; bytes that are no UTF-8 are replaced.
+/// Reads back what [`write()`] wrote, as text; bytes that are no UTF-8 are replaced.
 pub fn read(folder: &Path, manifest: &Manifest) -> io::Result<BTreeMap<String, String>> {
     let text = |path: &SourcePath| fs::read(path.below(folder)).map(|bytes| to_text(&bytes));
     manifest.iter().map(|(path, _)| Ok((path.to_string(), text(path)?))).collect()

@@ -21,10 +21,9 @@ use crate::say;
 use crate::tools::debian::{self, Need};
 
 /// Debian's packages for a node, each with a program that tells whether something else has brought it already.
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 3] = [
     Need { program: "containerd", package: "containerd" },
     Need { program: "runc", package: "runc" },
-    Need { program: "iptables", package: "iptables" },
     Need { program: "/bin/busybox", package: "busybox-static" },
 ];
 

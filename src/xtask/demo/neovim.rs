@@ -72,7 +72,10 @@ impl Neovim {
         fs::create_dir_all(&bin)?;
         // Neovim opens links with this program; here it writes down where the browser shall go.
         let opener = bin.join("xdg-open");
-        fs::write(&opener, format!("#!/bin/sh\nprintf '%s' \"$1\" > '{}'\n", link.display()))?;
+        fs::write(
+            &opener,
+            format!("#!/bin/sh\nprintf '%s' \"$1\" > '{0}.new' && mv '{0}.new' '{0}'\n", link.display()),
+        )?;
         fs::set_permissions(&opener, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         let init = folder.join("init.lua");
         fs::write(&init, init_lua()?)?;
@@ -163,11 +166,15 @@ impl Neovim {
         })
     }
 
-    /// Waits for the link that Neovim was asked to open.
+    /// Waits for the link that Neovim was asked to open, and takes it.
     pub(super) fn wait_for_link(&self, patience: Duration) -> Result<String> {
         self.wait("a link", patience, || {
             let link = fs::read_to_string(&self.link).unwrap_or_default();
-            Ok((!link.is_empty()).then_some(link))
+            if link.is_empty() {
+                return Ok(None);
+            }
+            fs::remove_file(&self.link)?;
+            Ok(Some(link))
         })
     }
 

@@ -62,7 +62,12 @@ impl Needs {
             Need::Tool(name) => {
                 let tool = Tool::named(name)?;
                 if !self.variables.contains_key(tool.variable) {
-                    self.set(tool.variable, &tool.find(&self.cache)?);
+                    let program = tool.find(&self.cache)?;
+                    self.set(tool.variable, &program);
+                    if *name == "helm" {
+                        // Agents that a test starts without a word about helm find it here: it is not in PATH.
+                        self.set("KTL_HELM", &program);
+                    }
                 }
                 Ok(())
             }

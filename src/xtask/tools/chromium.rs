@@ -1,4 +1,4 @@
-//! Chromium, from Debian.
+//! Chromium and a font, from Debian.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,13 @@ use super::debian::{self, Need};
 use crate::cache::Cache;
 use crate::process;
 
+/// Without a font it draws pages without a letter.
+const NEEDS: [Need; 2] = [
+    Need { program: "chromium", package: "chromium" },
+    Need { program: "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf", package: "fonts-dejavu-core" },
+];
+
 pub(super) fn install(_cache: &Cache) -> Result<PathBuf> {
-    debian::ensure(&[Need { program: "chromium", package: "chromium" }])?;
+    debian::ensure(&NEEDS)?;
     process::find("chromium").context("chromium is not in PATH")
 }

@@ -82,6 +82,8 @@ pub(super) fn kubelet(dir: &Path, state: &State) -> Value {
         "tlsPrivateKeyFile": keys.key,
         "containerRuntimeEndpoint": format!("unix://{}", socket(dir).display()),
         "podLogsDir": dir.join("pods"),
+        // Nothing here needs them, and they would stay in the machine's firewall.
+        "makeIPTablesUtilChains": false,
     });
     let limits = json!({
         "cgroupDriver": "cgroupfs",
