@@ -28,7 +28,7 @@ pub enum Followed {
         from: Seq,
         /// The last that is missing.
         to: Seq,
-        /// Why: "retention".
+        /// Why: "retention" or "damaged".
         reason: &'static str,
     },
     /// The cursor belongs to another history: start again after `(epoch, first - 1)`. Nothing follows.
@@ -141,31 +141,40 @@ impl Follower {
             }
             Page::Frames(heading, frames) => {
                 self.after.epoch = heading.epoch;
-                let pushed = self.push(&heading, frames);
+                self.push(&heading, frames);
                 if self.after.seq >= heading.head {
-                    self.at_the_head(heading, pushed).await;
+                    self.at_the_head(heading).await;
                 }
             }
         }
         Ok(())
     }
 
-    fn push(&mut self, heading: &Heading, frames: Vec<Frame>) -> bool {
-        let expected = self.after.seq.next();
-        if heading.first > expected {
-            let to = Seq(heading.first.0 - 1);
-            self.waiting.push_back(Followed::Gap { from: expected, to, reason: "retention" });
+    fn push(&mut self, heading: &Heading, frames: Vec<Frame>) {
+        let nothing = frames.is_empty();
+        for frame in frames {
+            self.skip_to(frame.seq, heading);
+            self.after.seq = frame.seq;
+            self.waiting.push_back(Followed::Frame(frame));
+        }
+        if nothing {
+            self.skip_to(heading.head.next(), heading);
+        }
+    }
+
+    /// Says what is missing before `next`. Retention takes the oldest frames; a hole behind them is damage.
+    fn skip_to(&mut self, next: Seq, heading: &Heading) {
+        let from = self.after.seq.next();
+        if next > from {
+            let to = Seq(next.0 - 1);
+            let reason = if next <= heading.first { "retention" } else { "damaged" };
+            self.waiting.push_back(Followed::Gap { from, to, reason });
             self.after.seq = to;
         }
-        if let Some(last) = frames.last() {
-            self.after.seq = last.seq;
-        }
-        self.waiting.extend(frames.into_iter().map(Followed::Frame));
-        !self.waiting.is_empty()
     }
 
     /// Everything there is was sent or waits in `waiting`.
-    async fn at_the_head(&mut self, heading: Heading, pushed: bool) {
+    async fn at_the_head(&mut self, heading: Heading) {
         let Heading { head, status, exit_code, message, .. } = heading;
         if !self.caught_up {
             self.caught_up = true;
@@ -176,7 +185,7 @@ impl Follower {
             self.waiting.push_back(Followed::End { status, exit_code, message });
         }
         self.over = ended || self.until == Until::Head;
-        if self.over || pushed || !self.waiting.is_empty() {
+        if self.over || !self.waiting.is_empty() {
             return;
         }
         if timeout(self.heartbeat, self.more.changed()).await.is_err() {

@@ -10,13 +10,13 @@ use crate::{
 
 struct Scratch {
     journal: Journal,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn scratch() -> Scratch {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
-    Scratch { journal: Journal::new(Arc::new(store), MarkKey::random()), _folder: folder }
+    Scratch { journal: Journal::new(Arc::new(store), MarkKey::random()), folder: folder }
 }
 
 fn line(text: &str) -> Masked<Fact> {
@@ -60,7 +60,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_early_and_a_late_follower_see_every_frame_once_and_in_order() {
-    let Scratch { journal, _folder } = scratch();
+    let Scratch { journal, folder: _folder } = scratch();
     let id = new_session(&journal, Owner::Agent).await;
     let early =
         tokio::spawn(journal.follow(&id, Cursor::START, LONG).map(Result::unwrap).collect::<Vec<_>>());
@@ -87,7 +87,7 @@ async fn an_early_and_a_late_follower_see_every_frame_once_and_in_order() {
 
 #[tokio::test]
 async fn a_follower_resumes_after_its_cursor_and_is_told_of_a_foreign_one() {
-    let Scratch { journal, _folder } = scratch();
+    let Scratch { journal, folder: _folder } = scratch();
     let id = new_session(&journal, Owner::Agent).await;
     let appended = journal.append(&id, batch(&["a", "b", "c"])).await.unwrap();
     journal.finish(&id, "helm", None, ended(WireStatus::Done)).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_follower_resumes_after_its_cursor_and_is_told_of_a_foreign_one() {
 
 #[tokio::test]
 async fn silence_is_filled_with_the_head_and_a_tail_goes_on_after_the_end() {
-    let Scratch { journal, _folder } = scratch();
+    let Scratch { journal, folder: _folder } = scratch();
     let id = new_session(&journal, Owner::Publisher).await;
     journal.append(&id, batch(&["a"])).await.unwrap();
     let mut tail = std::pin::pin!(journal.tail(&id, Cursor::START, Duration::from_millis(10)));
@@ -124,11 +124,34 @@ async fn silence_is_filled_with_the_head_and_a_tail_goes_on_after_the_end() {
 
 #[tokio::test]
 async fn a_follower_of_a_deleted_session_is_told() {
-    let Scratch { journal, _folder } = scratch();
+    let Scratch { journal, folder: _folder } = scratch();
     let id = new_session(&journal, Owner::Publisher).await;
     let mut follower = std::pin::pin!(journal.follow(&id, Cursor::START, LONG));
     assert_eq!(follower.next().await.unwrap().unwrap(), Followed::CaughtUp { head: Seq(0) });
     assert!(journal.delete(&id).await.unwrap());
     assert!(matches!(follower.next().await, Some(Err(StoreError::NotFound(gone))) if gone == id));
     assert!(follower.next().await.is_none());
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_where_it_would_have_been() {
+    let Scratch { journal, folder } = scratch();
+    let id = new_session(&journal, Owner::Agent).await;
+    journal.append(&id, batch(&["a", "b", "c", "d", "e", "f"])).await.unwrap();
+    journal.finish(&id, "helm", None, ended(WireStatus::Done)).await.unwrap();
+    let file = rusqlite::Connection::open(folder.path().join("sessions.db")).unwrap();
+    file.execute_batch("DELETE FROM frames WHERE seq IN (1, 2, 4, 7); UPDATE sessions SET first = 3")
+        .unwrap();
+    let seen: Vec<Followed> = journal.follow(&id, Cursor::START, LONG).map(Result::unwrap).collect().await;
+    let told: Vec<String> = seen
+        .iter()
+        .map(|item| match item {
+            Followed::Frame(frame) => frame.seq.to_string(),
+            Followed::Gap { from, to, reason } => format!("{from}-{to} {reason}"),
+            Followed::CaughtUp { head } => format!("caught up {head}"),
+            Followed::End { status, .. } => status.word().to_owned(),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, ["1-2 retention", "3", "4-4 damaged", "5", "6", "7-7 damaged", "caught up 7", "done"]);
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::Value};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     rows::{self, Stored, fail, failed},
 };
 use crate::{
-    session::{Cursor, Epoch, Session, SessionId},
+    session::{Cursor, Epoch, Seq, Session, SessionId},
     store::{Heading, MAX_LIST},
 };
 
@@ -93,10 +93,8 @@ pub(super) fn page(
     after: Cursor,
     limit: PageLimit,
 ) -> Result<Page, StoreError> {
-    let stored = rows::require(tx, id)?;
-    let heading = heading(&stored.session);
-    let own =
-        after.epoch == heading.epoch || (after.epoch == Epoch(0) && (stored.only_epoch || after.seq.0 == 0));
+    let Headed { key, only_epoch, heading } = head(tx, id)?;
+    let own = after.epoch == heading.epoch || (after.epoch == Epoch(0) && (only_epoch || after.seq.0 == 0));
     if !own || after.seq > heading.head {
         return Ok(Page::Foreign(heading));
     }
@@ -104,7 +102,7 @@ pub(super) fn page(
         "SELECT seq, at, producer, payload FROM frames WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?";
     let mut statement = tx.prepare_cached(sql).map_err(fail)?;
     let wanted = i64::try_from(limit.frames.max(1)).unwrap_or(i64::MAX);
-    let mut found = statement.query(params![stored.key, rows::signed(after.seq.0), wanted]).map_err(fail)?;
+    let mut found = statement.query(params![key, rows::signed(after.seq.0), wanted]).map_err(fail)?;
     let (mut frames, mut bytes) = (Vec::new(), 0);
     while let Some(row) = found.next().map_err(fail)? {
         let (frame, size) = rows::frame(row, id, heading.epoch)?;
@@ -117,15 +115,32 @@ pub(super) fn page(
     Ok(Page::Frames(heading, frames))
 }
 
-fn heading(session: &Session) -> Heading {
-    Heading {
-        epoch: session.epoch,
-        first: session.first,
-        head: session.head,
-        status: session.status,
-        exit_code: session.exit_code,
-        message: session.message.clone(),
-    }
+/// What a follower has to know of a session, and no more: every wake of every follower reads it.
+struct Headed {
+    key: i64,
+    only_epoch: bool,
+    heading: Heading,
+}
+
+fn head(tx: &Connection, id: &SessionId) -> Result<Headed, StoreError> {
+    let sql =
+        "SELECT key, only_epoch, epoch, first, head, status, exit_code, message FROM sessions WHERE id = ?";
+    let mut statement = tx.prepare_cached(sql).map_err(fail)?;
+    let found = statement.query_row([id.as_str()], |row| Ok(headed(row, id))).optional().map_err(fail)?;
+    found.ok_or_else(|| StoreError::NotFound(id.clone()))?
+}
+
+fn headed(row: &Row<'_>, id: &SessionId) -> Result<Headed, StoreError> {
+    let heading = Heading {
+        epoch: Epoch(rows::unsigned(row, 2)?),
+        first: Seq(rows::unsigned(row, 3)?),
+        head: Seq(rows::unsigned(row, 4)?),
+        status: rows::status(row, 5, id.as_str())?,
+        exit_code: row.get(6).map_err(fail)?,
+        message: row.get(7).map_err(fail)?,
+    };
+    let only_epoch = row.get::<_, i64>(1).map_err(fail)? != 0;
+    Ok(Headed { key: row.get(0).map_err(fail)?, only_epoch, heading })
 }
 
 pub(super) fn source(

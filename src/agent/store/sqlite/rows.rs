@@ -12,12 +12,11 @@ use crate::{
 /// The columns that [`session`] reads.
 pub(super) const SESSION: &str = "key, id, epoch, first, head, status, exit_code, message, created, last_seen, \
      completed, owner, request_digest, request_canonical, command, args, requester, cluster, context, namespace, \
-     release, chart, principal, workspace, only_epoch";
+     release, chart, principal, workspace";
 
 /// A session row with its key.
 pub(super) struct Stored {
     pub(super) key: i64,
-    pub(super) only_epoch: bool,
     pub(super) session: Session,
 }
 
@@ -49,7 +48,6 @@ pub(super) fn session(row: &Row<'_>) -> Result<Stored, StoreError> {
     let id: String = row.get(1).map_err(fail)?;
     let damaged = |why: String| StoreError::Damaged { store: format!("session {id}"), why };
     let parsed = SessionId::parse(&id).map_err(|error| damaged(error.to_string()))?;
-    let status = number(row, 5)?;
     let owner = number(row, 11)?;
     let args: String = row.get(15).map_err(fail)?;
     let request = match (row.get(12).map_err(fail)?, row.get(13).map_err(fail)?) {
@@ -62,7 +60,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<Stored, StoreError> {
         epoch: Epoch(unsigned(row, 2)?),
         first: Seq(unsigned(row, 3)?),
         head: Seq(unsigned(row, 4)?),
-        status: status_of(status).ok_or_else(|| damaged(format!("status {status} means nothing")))?,
+        status: status(row, 5, &id)?,
         exit_code: row.get(6).map_err(fail)?,
         message: text(7)?,
         created: Timestamp(number(row, 8)?),
@@ -84,7 +82,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<Stored, StoreError> {
         },
         tags: Tags::new(),
     };
-    Ok(Stored { key: number(row, 0)?, only_epoch: number(row, 24)? != 0, session })
+    Ok(Stored { key: number(row, 0)?, session })
 }
 
 /// A frame from `seq, at, producer, payload`, and its size.
@@ -163,8 +161,12 @@ pub(super) fn status_number(status: Status) -> i64 {
     }
 }
 
-fn status_of(number: i64) -> Option<Status> {
-    Status::ALL.into_iter().find(|status| status_number(*status) == number)
+/// The state in a column of the session `id`.
+pub(super) fn status(row: &Row<'_>, at: usize, id: &str) -> Result<Status, StoreError> {
+    let found = number(row, at)?;
+    let why = || format!("status {found} means nothing");
+    let status = Status::ALL.into_iter().find(|status| status_number(*status) == found);
+    status.ok_or_else(|| StoreError::Damaged { store: format!("session {id}"), why: why() })
 }
 
 pub(super) fn owner_number(owner: Owner) -> i64 {
