@@ -89,6 +89,7 @@ fn notifications_that_mean_nothing_here_are_ignored() {
     editor.notify("textDocument/didClose", json!({ "textDocument": { "uri": "file:///never/opened" } }));
     editor.notify("textDocument/hover", json!({}));
     editor.notify("initialized", json!({}));
+    editor.notify("window/workDoneProgress/cancel", json!({ "token": "nobody" }));
     editor.change("file:///never/opened/values.yaml", 2, Some([0, 0, 0, 0]), "x");
     let hover = editor.hover("file:///w/values.yaml");
     assert_eq!(editor.response(hover), Ok(Value::Null));
