@@ -88,6 +88,6 @@ async fn release_state(run: &Run) -> Option<ReleaseState> {
 }
 
 fn not_ready(work: &Work) -> Vec<ObjectRef> {
-    let board = work.watch.as_ref().map(Watch::not_ready);
+    let board = work.watch.as_ref().map(Watch::left_behind);
     board.unwrap_or_default()
 }

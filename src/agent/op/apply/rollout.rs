@@ -11,6 +11,8 @@ use crate::{
 
 /// How long the objects may take to look ready to us after they did to helm.
 const CATCH_UP: Duration = Duration::from_secs(5);
+/// How long pods may lag behind what their workload says of them.
+const PODS_CATCH_UP: Duration = Duration::from_secs(2);
 
 /// How a rollout ended.
 enum RolledOut {
@@ -30,7 +32,11 @@ impl Work {
         // Helm's end makes objects ready of which the cluster has nothing more to say.
         self.see(Seen::Tick).await?;
         let release = self.run.apply.release.clone();
-        let (state, message, next) = match self.wait_until_ready(since).await? {
+        let end = self.wait_until_ready(since).await?;
+        if matches!(end, RolledOut::Ready) {
+            self.let_pods_catch_up().await?;
+        }
+        let (state, message, next) = match end {
             RolledOut::Ready => (
                 PhaseState::Succeeded,
                 String::new(),
@@ -88,13 +94,27 @@ impl Work {
         }
     }
 
-    /// The causes that were not told yet, now that there is nothing more to wait for: single crashes too.
+    /// A workload can be heard of before its pods; the last word on each pod should not be an old one.
+    async fn let_pods_catch_up(&mut self) -> Result<(), StepError> {
+        let until = Instant::now() + PODS_CATCH_UP;
+        while Instant::now() < until && self.watch.as_ref().is_some_and(|watch| !watch.board.pods_are_ready())
+        {
+            let seen = news(&mut self.watch).await;
+            self.see(seen).await?;
+        }
+        Ok(())
+    }
+
+    /// The causes that were not told as failures yet, now that there is nothing more to wait for: single crashes, and
+    /// what could have passed and did not.
     pub(super) fn causes_at_the_end(&mut self) -> Vec<Finding> {
         let Some(mut watch) = self.watch.take() else { return Vec::new() };
-        let causes = watch.board.causes(Instant::now());
-        let causes = causes.iter().filter(|cause| cause.certainty > Certainty::MayPass);
-        let new: Vec<&Cause> = causes.filter(|cause| watch.told.is_new_cause(cause)).collect();
-        let findings = new.into_iter().flat_map(|cause| self.findings_of(cause)).collect();
+        let mut causes = watch.board.causes(Instant::now());
+        causes.retain(|cause| watch.told.is_new_cause(cause) || cause.certainty == Certainty::MayPass);
+        for cause in &mut causes {
+            cause.certainty = cause.certainty.max(Certainty::Failing);
+        }
+        let findings = causes.iter().flat_map(|cause| self.findings_of(cause)).collect();
         self.watch = Some(watch);
         findings
     }
@@ -111,16 +131,12 @@ impl Work {
     }
 
     pub(super) fn has_told_causes(&self) -> bool {
-        self.watch.as_ref().is_some_and(|watch| watch.told.has_cause())
+        self.watch.as_ref().is_some_and(|watch| watch.told.headline().is_some())
     }
 
-    /// The sentence for an end whose causes were told before: the surest of them.
-    pub(super) fn told_headline(&mut self) -> String {
-        let cause =
-            self.watch.as_mut().and_then(|watch| watch.board.causes(Instant::now()).into_iter().next());
-        match cause {
-            Some(cause) => headline(&self.findings_of(&cause)),
-            None => "objects of the release did not become ready".to_owned(),
-        }
+    /// The sentence for an end whose causes were told before.
+    pub(super) fn told_headline(&self) -> String {
+        let told = self.watch.as_ref().and_then(|watch| watch.told.headline());
+        told.unwrap_or("objects of the release did not become ready").to_owned()
     }
 }

@@ -26,9 +26,9 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// The objects of the release that are not ready now.
-    pub fn not_ready(&self) -> Vec<ObjectRef> {
-        self.board.not_ready().into_iter().map(|(object, _)| object).collect()
+    /// The objects of the release that exist and are not ready now.
+    pub fn left_behind(&self) -> Vec<ObjectRef> {
+        self.board.left_behind()
     }
 }
 
@@ -82,7 +82,11 @@ impl Work {
         }
         let causes = watch.board.causes(Instant::now());
         let news = watch.told.news(&causes);
-        bodies.extend(news.into_iter().flat_map(|cause| self.findings_of(cause)).map(Body::Finding));
+        for cause in news {
+            let findings = self.findings_of(cause);
+            watch.told.keep_headline(&findings);
+            bodies.extend(findings.into_iter().map(Body::Finding));
+        }
         if !bodies.is_empty() {
             self.reporter.mention(ROLLOUT, bodies).await?;
         }

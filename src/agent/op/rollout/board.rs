@@ -56,6 +56,8 @@ struct Target {
     /// The generation before this operation; `None` for an object that was not there.
     before: Option<i64>,
     is_denied: bool,
+    /// It was there in this operation and is not any more.
+    is_gone: bool,
 }
 
 /// A pod or a `ReplicaSet`.
@@ -74,6 +76,7 @@ impl Board {
                 live: None,
                 before: None,
                 is_denied: false,
+                is_gone: false,
             }
         };
         let hooks = rendered.hooks.iter().filter(|hook| kinds::becomes_ready(&hook.name)).map(target(true));
@@ -123,7 +126,7 @@ impl Board {
             if is_first {
                 target.before = Some(object.metadata.generation.unwrap_or(0));
             }
-            target.live = Some(object.clone());
+            (target.live, target.is_gone) = (Some(object.clone()), false);
         }
         if matches!(kind, "Pod" | "ReplicaSet") {
             let pod = if kind == "Pod" { readiness::typed(&object) } else { None };
@@ -133,7 +136,8 @@ impl Board {
 
     fn see_gone(&mut self, object: &DynamicObject) {
         if let Some(target) = self.target_of(object) {
-            self.targets[target].live = None;
+            let target = &mut self.targets[target];
+            (target.live, target.is_gone) = (None, true);
         }
         self.behind.remove(&key_of(object));
     }
@@ -225,6 +229,11 @@ impl Board {
         found
     }
 
+    /// Whether every pod that counts is ready, too: workloads and their pods are heard of on different ways.
+    pub fn pods_are_ready(&self) -> bool {
+        self.pods().all(|(_, _, pod)| readiness::pod(pod).status == ObjectStatus::Ready)
+    }
+
     /// Where the rollout stands. Hooks are helm's.
     pub fn progress(&self) -> Progress {
         let mut progress = Progress::Ready;
@@ -246,14 +255,23 @@ impl Board {
             .collect()
     }
 
+    /// The objects that exist and are not ready: what an operation that stops here leaves behind.
+    pub fn left_behind(&self) -> Vec<ObjectRef> {
+        let existing = self.targets.iter().filter(|target| !target.is_hook && target.live.is_some());
+        let unready = existing.filter(|target| self.health(target).status != ObjectStatus::Ready);
+        unready.map(|target| target.object.name.clone()).collect()
+    }
+
     fn health(&self, target: &Target) -> Health {
         if target.is_denied {
             let status = ObjectStatus::Unknown;
             return Health { status, reason: "Forbidden".to_owned(), ..Health::awaited() };
         }
         match &target.live {
+            Some(_) if !kinds::becomes_ready(&target.object.name) => Health::exists(),
             Some(live) if self.is_current(target) => readiness::of(live),
-            _ if self.is_helm_done && !kinds::becomes_ready(&target.object.name) => Health::exists(),
+            None if target.is_gone => Health { status: ObjectStatus::Gone, ..Health::awaited() },
+            None if self.is_helm_done && !kinds::becomes_ready(&target.object.name) => Health::exists(),
             _ => Health::awaited(),
         }
     }

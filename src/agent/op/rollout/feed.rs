@@ -7,22 +7,27 @@ use std::{
 
 use futures::{
     StreamExt as _, future,
-    stream::{BoxStream, SelectAll},
+    stream::{self, BoxStream, SelectAll},
 };
 use kube::{
     Api, Client,
-    core::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta},
+    core::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta, TypeMeta},
+    discovery,
     runtime::{WatchStreamExt as _, watcher},
 };
 use tokio::{
     sync::Mutex,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval, sleep},
 };
 
 use crate::{frame::ObjectRef, kube::kinds};
 
 /// How often time itself is news: delays and deadlines are looked at this often.
 const TICK: Duration = Duration::from_millis(500);
+/// How long an object that is not there yet is left alone.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How many objects are looked for at a time.
+const LOOKS_AT_ONCE: usize = 32;
 
 /// One piece of news.
 #[derive(Debug, Clone)]
@@ -57,9 +62,11 @@ impl Feed {
     /// Begins to watch the kinds that these objects need, each once per namespace.
     pub fn open(client: &Client, objects: impl IntoIterator<Item = ObjectRef>) -> Self {
         let mut watches = SelectAll::new();
-        for ((namespace, _), gvk) in wanted(objects) {
+        let (watched, looked_for): (Vec<_>, Vec<_>) = objects.into_iter().partition(kinds::becomes_ready);
+        for ((namespace, _), gvk) in wanted(watched) {
             watches.push(watch(client, &namespace, ApiResource::from_gvk(&gvk)));
         }
+        watches.push(look_for(client.clone(), looked_for));
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { watches: Mutex::new(watches), tick }
@@ -80,7 +87,7 @@ type Wanted = BTreeMap<(String, String), GroupVersionKind>;
 fn wanted(objects: impl IntoIterator<Item = ObjectRef>) -> Wanted {
     let mut wanted = Wanted::new();
     let mut namespaces = BTreeSet::new();
-    for object in objects.into_iter().filter(kinds::becomes_ready) {
+    for object in objects {
         let (group, version) = object.api_version.split_once('/').unwrap_or(("", &object.api_version));
         let gvk = GroupVersionKind::gvk(group, version, &object.kind);
         if !object.namespace.is_empty() {
@@ -115,6 +122,41 @@ fn watch(client: &Client, namespace: &str, resource: ApiResource) -> BoxStream<'
         future::ready((!is_over).then_some(news))
     });
     until_denied.filter_map(future::ready).boxed()
+}
+
+/// Looks for objects that are ready when they exist, each until it is found. What this user may not see is left to
+/// helm's own answer.
+fn look_for(client: Client, objects: Vec<ObjectRef>) -> BoxStream<'static, Seen> {
+    let found = stream::iter(objects).map(move |object| find(client.clone(), object));
+    found.buffer_unordered(LOOKS_AT_ONCE).filter_map(future::ready).boxed()
+}
+
+async fn find(client: Client, object: ObjectRef) -> Option<Seen> {
+    loop {
+        match metadata_of(&client, &object).await {
+            Ok(Some(metadata)) => {
+                let types = TypeMeta { api_version: object.api_version, kind: object.kind };
+                let found = DynamicObject { types: Some(types), metadata, data: serde_json::Value::Null };
+                return Some(Seen::Object(Box::new(found), false));
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => return None,
+            // Not there yet, or its kind is not, or the API server is away.
+            _ => sleep(LOOK_AGAIN).await,
+        }
+    }
+}
+
+async fn metadata_of(client: &Client, object: &ObjectRef) -> kube::Result<Option<ObjectMeta>> {
+    let mut resource = kinds::resource(object);
+    if !kinds::is_builtin(&object.api_version) {
+        let gvk = GroupVersionKind::gvk(&resource.group, &resource.version, &resource.kind);
+        resource = discovery::pinned_kind(client, &gvk).await?.0;
+    }
+    let api: Api<DynamicObject> = match object.namespace.as_str() {
+        "" => Api::all_with(client.clone(), &resource),
+        namespace => Api::namespaced_with(client.clone(), namespace, &resource),
+    };
+    Ok(api.get_metadata_opt(&object.name).await?.map(|found| found.metadata))
 }
 
 fn news_of(
@@ -177,7 +219,6 @@ mod tests {
         let keys = wanted([
             object("apps/v1", "Deployment", "shop", "a"),
             object("apps/v1", "Deployment", "shop", "b"),
-            object("v1", "ConfigMap", "shop", "c"),
             object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "d"),
         ]);
         let keys: Vec<String> = keys.keys().map(|(namespace, kind)| format!("{namespace}:{kind}")).collect();
@@ -189,9 +230,5 @@ mod tests {
             "shop:apps/ReplicaSet",
         ];
         assert_eq!(keys, expected);
-        assert!(
-            wanted([object("v1", "ConfigMap", "shop", "c")]).is_empty(),
-            "nothing to wait for needs no rights"
-        );
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    frame::{Body, Fact, ObjectEvent, ObjectRef, ObjectState},
+    frame::{Body, Fact, Finding, ObjectEvent, ObjectRef, ObjectState, ObjectStatus, Severity},
     kube::pod::Certainty,
 };
 
@@ -18,6 +18,7 @@ pub struct Told {
     causes: HashSet<(Key, String)>,
     /// Findings of an earlier life that name no field; their reason stands in their message.
     recalled: Vec<(Key, String)>,
+    headline: Option<String>,
 }
 
 type Key = (String, String, String, String);
@@ -34,6 +35,7 @@ impl Told {
                 self.is_new_event(event);
             }
             Some(Body::Finding(finding)) if finding.object.is_some() => {
+                self.keep_headline(std::slice::from_ref(finding));
                 let object = key(finding.object.as_ref());
                 if finding.field.is_empty() {
                     self.recalled.push((object, finding.message.clone()));
@@ -45,9 +47,14 @@ impl Told {
         }
     }
 
-    /// Whether this state differs from the last one that was told of the object.
+    /// Whether this state differs from the last one that was told of the object. That nothing was heard of it yet
+    /// is only news where nothing was told before: a watch that starts over hears of everything anew.
     pub fn is_new_state(&mut self, state: &ObjectState) -> bool {
         let new = value(state);
+        let is_unheard = new == (ObjectStatus::Pending.into(), String::new(), 0, 0);
+        if is_unheard && self.states.contains_key(&key(state.object.as_ref())) {
+            return false;
+        }
         self.states.insert(key(state.object.as_ref()), new.clone()) != Some(new)
     }
 
@@ -66,9 +73,17 @@ impl Told {
         self.causes.insert((object, story)) && !is_recalled
     }
 
-    /// Whether any cause was told.
-    pub fn has_cause(&self) -> bool {
-        !self.causes.is_empty() || !self.recalled.is_empty()
+    /// Keeps the first sentence that told of a failure: what it was about may be gone when it is needed.
+    pub fn keep_headline(&mut self, findings: &[Finding]) {
+        let first = findings.iter().find(|finding| finding.severity() == Severity::Error);
+        if self.headline.is_none() {
+            self.headline = first.and_then(|finding| finding.message.lines().next()).map(str::to_owned);
+        }
+    }
+
+    /// The first sentence that told of a failure.
+    pub fn headline(&self) -> Option<&str> {
+        self.headline.as_deref()
     }
 
     /// Which of these causes are worth telling now: new ones, but a crash that may be the only one is waited for.
@@ -90,7 +105,6 @@ fn value(state: &ObjectState) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Finding;
 
     fn object() -> ObjectRef {
         ObjectRef {
@@ -107,12 +121,9 @@ mod tests {
     }
 
     fn finding(field: &str, message: &str) -> Fact {
-        let finding = Finding {
-            object: Some(object()),
-            field: field.into(),
-            message: message.into(),
-            ..Finding::default()
-        };
+        let severity = Severity::Error.into();
+        let (object, field, message) = (Some(object()), field.into(), message.into());
+        let finding = Finding { severity, object, field, message, ..Finding::default() };
         Fact { body: Some(Body::Finding(finding)) }
     }
 
@@ -121,7 +132,7 @@ mod tests {
         let mut told = Told::default();
         assert!(told.is_new_cause(&cause("spec.image", "ErrImagePull")));
         assert!(!told.is_new_cause(&cause("spec.image", "ImagePullBackOff")));
-        assert!(told.is_new_cause(&cause("", "FailedCreate")) && told.has_cause());
+        assert!(told.is_new_cause(&cause("", "FailedCreate")));
     }
 
     #[test]
@@ -132,10 +143,14 @@ mod tests {
         assert!(!told.is_new_cause(&cause("spec.image", "ImagePullBackOff")));
         assert!(!told.is_new_cause(&cause("", "FailedCreate")));
         assert!(told.is_new_cause(&cause("", "Unhealthy")));
+        assert_eq!(told.headline(), Some("Deployment shop/web spec.image: ErrImagePull: no"));
         let state = ObjectState { object: Some(object()), ready: 1, ..ObjectState::default() };
         told.recall(&Fact { body: Some(Body::Object(state.clone())) });
         assert!(!told.is_new_state(&state));
-        assert!(told.is_new_state(&ObjectState { ready: 2, ..state }));
+        assert!(told.is_new_state(&ObjectState { ready: 2, ..state.clone() }));
+        let unheard = ObjectState { status: ObjectStatus::Pending.into(), ready: 0, ..state };
+        assert!(!told.is_new_state(&unheard), "a watch that starts over is no news");
+        assert!(Told::default().is_new_state(&unheard));
     }
 
     #[test]

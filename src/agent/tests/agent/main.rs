@@ -5,6 +5,8 @@
 mod api;
 mod browser;
 mod crash;
+mod operations;
 mod process;
 mod secrets;
+mod shim;
 mod support;

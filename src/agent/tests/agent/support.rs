@@ -17,7 +17,7 @@ use ktl_proto::{
     },
     control::v1::{
         FollowEvent, FollowRequest, agent_service_client::AgentServiceClient,
-        session_service_client::SessionServiceClient,
+        operation_service_client::OperationServiceClient, session_service_client::SessionServiceClient,
     },
 };
 use serde_json::Value;
@@ -116,6 +116,10 @@ impl Agent {
 
     pub(crate) async fn sessions(&self) -> SessionServiceClient<Authorized> {
         SessionServiceClient::with_interceptor(self.channel().await, WithToken)
+    }
+
+    pub(crate) async fn operations(&self) -> OperationServiceClient<Authorized> {
+        OperationServiceClient::with_interceptor(self.channel().await, WithToken)
     }
 
     pub(crate) async fn agent(&self) -> AgentServiceClient<Authorized> {
