@@ -1,6 +1,5 @@
 // An editor without a screen: starts ktl-lsp in a workspace, runs its commands, and keeps what it is asked to open.
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
@@ -18,6 +17,8 @@ import {
   StreamMessageWriter,
   WorkDoneProgressCreateRequest,
 } from "vscode-languageserver-protocol/node";
+
+import { endAgent, until } from "./agent.mjs";
 
 const ENDS_MS = 10_000;
 
@@ -79,39 +80,4 @@ export async function openEditor({ bin, workspace, home }) {
       await endAgent(home);
     },
   };
-}
-
-/** Asks again and again; the first answer that is something. */
-export async function until(what, millis, probe) {
-  const deadline = Date.now() + millis;
-  for (;;) {
-    const found = await probe();
-    if (found !== undefined && found !== null && found !== false) return found;
-    if (Date.now() > deadline) throw new Error(`waited ${millis} ms in vain for ${what}`);
-    await sleep(50);
-  }
-}
-
-/** What the agent of `home` said of itself; null where none was started. */
-export function agentOf(home) {
-  try {
-    return JSON.parse(readFileSync(join(home, "ktl/agent.json"), "utf8"));
-  } catch {
-    return null;
-  }
-}
-
-async function endAgent(home) {
-  const agent = agentOf(home);
-  if (!agent) return;
-  const alive = () => {
-    try {
-      process.kill(agent.pid, 0);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  if (alive()) process.kill(agent.pid, "SIGTERM");
-  await until("the agent to end", ENDS_MS, () => !alive());
 }

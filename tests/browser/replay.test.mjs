@@ -40,9 +40,12 @@ describe("the replay page", { skip: why ?? false }, () => {
   /** An apply with these values, and the address that the editor is asked to open. */
   async function apply(context, values) {
     const workspace = createWorkspace({ values, keys });
-    context.after(workspace.remove);
     const editor = await openEditor({ bin, workspace: workspace.folder, home: workspace.home });
-    context.after(() => editor.close());
+    context.after(async () => {
+      // The agent is found through the workspace's home, so that goes last.
+      await editor.close();
+      workspace.remove();
+    });
     const { sessionId } = await editor.run("ktl.apply");
     assert.ok(sessionId, "an apply is answered with its session");
     return { sessionId, editor, address: await editor.openReplay(sessionId) };

@@ -1,15 +1,20 @@
 // Pictures for the README, of the real things:
 //
-//   node shot.mjs replay --url URL --out FILE [--scheme dark]
+//   node shot.mjs replay (--url URL | --bin FOLDER --workspace FOLDER) --out FILE [--scheme dark]
 //   node shot.mjs squiggle --code-server PROGRAM --bin FOLDER --workspace FOLDER --out FILE
 //                          [--file values.yaml] [--beside .ktl.yaml] [--apply]
 //
-// `replay` takes the address that an editor is asked to open, code included, and waits for the end of the session.
+// `replay` takes the address that an editor is asked to open, code included, or applies the one release of `--workspace`
+// itself, and waits for the end of the session.
 // `squiggle` opens VS Code with `--beside` on the left and `--file` on the right, and points at the fault in the latter;
 // with `--apply` it clicks the lens first, so that the fault is the run's.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { launch, openPage } from "./chromium.mjs";
+import { openEditor } from "./editor.mjs";
 import { openFile, openVsCode } from "./vscode.mjs";
 
 const PATIENCE_MS = 120_000;
@@ -36,15 +41,30 @@ function needed(...names) {
 }
 
 async function replay() {
-  needed("url", "out");
+  needed("out");
+  if (values.url) return photograph(values.url);
+  needed("bin", "workspace");
+  const home = mkdtempSync(join(tmpdir(), "ktl-shot-"));
+  const editor = await openEditor({ bin: values.bin, workspace: values.workspace, home });
+  try {
+    const { sessionId } = await editor.run("ktl.apply");
+    await photograph(await editor.openReplay(sessionId));
+  } finally {
+    await editor.close();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+async function photograph(url) {
   const browser = await launch();
   try {
-    const viewport = { width: 1180, height: 400 };
+    const viewport = { width: 1200, height: 940 };
     const { page } = await openPage(browser, { viewport, colorScheme: values.scheme, deviceScaleFactor: 2 });
-    await page.goto(values.url);
+    await page.goto(url);
     await page.getByText("recorded").waitFor({ timeout: PATIENCE_MS });
     await page.evaluate(() => document.fonts.ready);
-    await page.screenshot({ path: values.out, fullPage: true });
+    // As much of the page as reads well beside text.
+    await page.screenshot({ path: values.out, clip: { x: 0, y: 0, ...viewport } });
   } finally {
     await browser.close();
   }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
+import { endAgent } from "./agent.mjs";
 import { launch, openPage } from "./chromium.mjs";
 
 const EXTENSION = join(import.meta.dirname, "../../editors/vscode");
@@ -40,7 +41,10 @@ export async function openVsCode({ codeServer, bin, workspace, settings = {}, vi
   };
   try {
     prepare(home, bin, settings);
-    const server = start(codeServer, home, workspace);
+    const state = process.env.XDG_STATE_HOME ?? join(home, "state");
+    // Whoever gives the folder for the agent's state ends the agent.
+    if (!process.env.XDG_STATE_HOME) closers.push(() => endAgent(state));
+    const server = start(codeServer, home, state, workspace);
     closers.push(() => stop(server));
     const address = await listening(server);
     const browser = await launch();
@@ -89,17 +93,18 @@ function writeJson(path, value) {
   writeFileSync(path, JSON.stringify(value));
 }
 
-function start(codeServer, home, workspace) {
+function start(codeServer, home, state, workspace) {
   const quiet = ["--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"];
   const folders = ["--extensions-dir", join(home, "extensions"), "--user-data-dir", join(home, "data")];
   const args = ["--bind-addr", "127.0.0.1:0", "--auth", "none", ...quiet, ...folders, workspace];
   const env = {
-    // The sessions of this VS Code are its own, whatever the user of the machine has.
-    XDG_STATE_HOME: join(home, "state"),
     ...process.env,
+    XDG_STATE_HOME: state,
     XDG_CONFIG_HOME: join(home, "config"),
     XDG_DATA_HOME: join(home, "share"),
   };
+  // For the agent that the server will start.
+  if (process.env.KTL_TEST_HELM) env.KTL_HELM = process.env.KTL_TEST_HELM;
   // In a group of its own, because code-server starts more processes than it ends.
   return spawn(codeServer, args, { env, detached: true, stdio: ["ignore", "pipe", "inherit"] });
 }
