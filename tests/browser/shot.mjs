@@ -86,7 +86,10 @@ async function squiggle() {
     if (values.apply) {
       await lens.waitFor({ timeout: PATIENCE_MS });
       await lens.click();
-      await page.locator(".codelens-decoration a", { hasText: "failed" }).first().waitFor({ timeout: PATIENCE_MS });
+      await page
+        .locator(".codelens-decoration a", { hasText: "failed" })
+        .first()
+        .waitFor({ timeout: PATIENCE_MS });
     }
     await page.keyboard.press("Control+\\");
     await openFile(page, values.file);
@@ -118,5 +121,6 @@ async function point(page, fault) {
 
 const pictures = { replay, squiggle };
 const take = pictures[positionals[0]];
-if (!take) throw new Error(`expected ${Object.keys(pictures).join(" or ")}, found ${positionals[0] ?? "nothing"}`);
+if (!take)
+  throw new Error(`expected ${Object.keys(pictures).join(" or ")}, found ${positionals[0] ?? "nothing"}`);
 await take();

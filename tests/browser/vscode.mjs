@@ -112,7 +112,10 @@ function start(codeServer, home, state, workspace) {
 function listening(server) {
   return new Promise((resolve, reject) => {
     const said = [];
-    const timer = setTimeout(() => reject(new Error(`code-server does not listen:\n${said.join("\n")}`)), START_MS);
+    const timer = setTimeout(
+      () => reject(new Error(`code-server does not listen:\n${said.join("\n")}`)),
+      START_MS,
+    );
     server.on("error", reject);
     server.on("exit", (code) => reject(new Error(`code-server ended with ${code}:\n${said.join("\n")}`)));
     createInterface(server.stdout).on("line", (line) => {

@@ -23,10 +23,17 @@ export class Server {
     return this.#client;
   }
 
-  /** Asks the server to run one of its commands. What follows comes from it as progress and messages. */
+  /**
+   * Asks the server to run one of its commands. What follows comes from it as progress and messages; a refusal is shown
+   * here, because VS Code would put the error of a palette entry into a dialog over everything.
+   */
   async execute(command: string): Promise<void> {
     const client = await this.start();
-    await client?.sendRequest(ExecuteCommandRequest.type, { command, arguments: [] });
+    try {
+      await client?.sendRequest(ExecuteCommandRequest.type, { command, arguments: [] });
+    } catch (error) {
+      void vscode.window.showWarningMessage(`ktl: ${reasonOf(error)}`);
+    }
   }
 
   async restart(): Promise<void> {
@@ -65,8 +72,7 @@ export class Server {
       await client.start();
       return client;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return this.#missing(`${binary.path} did not start: ${reason}`);
+      return this.#missing(`${binary.path} did not start: ${reasonOf(error)}`);
     }
   }
 
@@ -85,4 +91,8 @@ export class Server {
       await vscode.commands.executeCommand("workbench.action.openSettings", "ktl.serverPath");
     if (chosen === again) await this.start();
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
