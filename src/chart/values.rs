@@ -46,6 +46,15 @@ pub fn check(path: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
+/// Every `secret://` value of a values file. They are not supported yet: helm would deploy the reference itself as the
+/// value, so each of these findings must stop an operation that uses the file.
+pub fn secret_references(path: &str, text: &str) -> Vec<Finding> {
+    if !text.contains("secret://") || text.len() > MAX_BYTES {
+        return Vec::new();
+    }
+    shape::secret_references(path, text, &Tree::parse(text))
+}
+
 /// A syntax fault as a finding.
 pub(crate) fn syntax(path: &str, code: &'static str, problem: &yaml::Problem) -> Finding {
     let message = match problem.hint {

@@ -59,6 +59,11 @@ fn shape(shape_of: Shape) -> Value {
         Shape::Duration => {
             json!({ "type": "string", "pattern": "^\\+?([0-9.]+(ns|us|µs|ms|s|m|h))+$", "examples": ["90s", "5m", "1h30m"] })
         }
+        // An `off` without quotes is the boolean false to editors that read YAML 1.1.
+        Shape::Choice(words) if words.contains(&"off") => {
+            let words: Vec<Value> = words.iter().map(|word| json!(word)).chain([json!(false)]).collect();
+            json!({ "enum": words })
+        }
         Shape::Choice(words) => json!({ "enum": words }),
         Shape::List(inner) => json!({ "type": ["array", "null"], "items": shape(*inner) }),
         Shape::Map(inner) => json!({ "type": ["object", "null"], "additionalProperties": shape(*inner) }),

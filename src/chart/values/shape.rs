@@ -29,6 +29,30 @@ pub(super) fn check(path: &str, text: &str, tree: &Tree) -> Vec<Finding> {
     check.findings
 }
 
+/// The values that refer to a secret; text that only speaks of one is none.
+pub(super) fn secret_references(path: &str, text: &str, tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut waiting: Vec<Node<'_>> = tree.root().into_iter().collect();
+    while let Some(node) = waiting.pop() {
+        if let Kind::Scalar(value, _) = node.kind()
+            && value.starts_with("secret://")
+            && findings.len() < MAX_FINDINGS
+        {
+            let message = "`secret://` values are not supported yet, so ktl does not apply this file: helm would deploy the \
+                           reference itself; remove it";
+            let place = Place::new(path, first_line(node.span(), text));
+            findings.push(Finding::at(place, Severity::Error, "values-not-yet", message));
+        }
+        // In reverse, because the last one is taken first. What an alias names is seen at its own place.
+        let is_alias = node.kind() == Kind::Alias;
+        let children = node.entries().map(|entry| entry.value).chain(node.items()).filter(|_| !is_alias);
+        let start = waiting.len();
+        waiting.extend(children);
+        waiting[start..].reverse();
+    }
+    findings
+}
+
 struct Check<'a> {
     path: &'a str,
     text: &'a str,

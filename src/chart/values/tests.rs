@@ -123,3 +123,20 @@ e:
 ",
     );
 }
+
+#[test]
+fn references_to_secrets_are_values_and_no_prose() {
+    let fixture = Fixture::parse(
+        "
+# secret://in/a/comment
+db:
+  password: secret://local/db
+#           ^^^^^^^^^^^^^^^^^ error: `secret://` values are not supported yet…
+  help: write secret://local/db
+list: [&a \"secret:///x\", *a]
+#         ^^^^^^^^^^^^^ error: `secret://` values are not supported yet…
+",
+    );
+    let (path, text) = fixture.only();
+    assert_marks(&fixture, &fixture.expected(), &crate::tests::marks(&secret_references(path, text)));
+}

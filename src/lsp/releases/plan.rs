@@ -6,6 +6,7 @@ use ktl_chart::{
     config::{ApplyOptions, SetKind, SetValue},
     finding::Finding,
     text::Spanned,
+    values,
 };
 
 use super::{
@@ -183,7 +184,13 @@ impl Parts<'_> {
                 layers.iter().map(|layer| Spanned::new(layer.clone(), self.release.place)).collect()
             }
         };
-        items.iter().filter_map(|item| self.file(item, &item.value, "values-missing")).collect()
+        let paths: Vec<PathBuf> =
+            items.iter().filter_map(|item| self.file(item, &item.value, "values-missing")).collect();
+        for path in &paths {
+            let text = self.buffers.text(path).unwrap_or_default();
+            self.problems.extend(values::secret_references(&path.display().to_string(), &text));
+        }
+        paths
     }
 
     fn set(&mut self) -> Vec<Flag> {
@@ -333,6 +340,18 @@ mod tests {
         let config = "releases:\n  - name: web\n    chart: ./charts: web\n";
         let problems = planned(folder(&[]).path(), config, &Buffers::default()).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
+    }
+
+    #[test]
+    fn a_values_file_with_an_unresolved_secret_does_not_start() {
+        let folder = folder(&[
+            ("charts/web/Chart.yaml", "name: web"),
+            ("values/dev.yaml", "password: secret://local/db"),
+            ("motd.txt", "hi"),
+        ]);
+        let problems = planned(folder.path(), CONFIG, &Buffers::default()).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].1.starts_with("`secret://` values are not supported yet"), "{problems:?}");
     }
 
     #[test]
