@@ -1,4 +1,4 @@
-//! Uploads on their way to an operation: content by hash, in bounded memory, for two minutes.
+//! Uploads on their way to operations: content by hash, in bounded memory, for two minutes.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,8 @@ pub const MAX_POOL_BYTES: u64 = 4 * MAX_TOTAL_BYTES;
 /// Content of one file; cheap to clone.
 pub type Content = Arc<[u8]>;
 
-/// What was uploaded and not yet taken. Clones share one pool.
+/// What was uploaded. It stays when an operation takes it, because another that lists the same content may have been
+/// told a moment ago that it is here; content that was taken goes first when room is needed. Clones share one pool.
 #[derive(Clone)]
 pub struct SourcePool {
     waiting: Arc<Mutex<HashMap<ContentHash, Waiting>>>,
@@ -26,11 +27,12 @@ pub struct SourcePool {
 struct Waiting {
     content: Content,
     until: Instant,
+    taken: bool,
 }
 
 /// What [`SourcePool::take`] found.
 pub enum Taken {
-    /// Everything: each path with its content. The pool forgot it.
+    /// Everything: each path with its content.
     All(Vec<(SourcePath, Content)>),
     /// These hashes are not there; the rest waits on, its time began anew.
     Missing(Vec<ContentHash>),
@@ -50,11 +52,19 @@ impl SourcePool {
             return Err(SourceError::Corrupt { expected, found });
         }
         let mut waiting = self.swept(now);
-        let held: usize = waiting.values().map(|one| one.content.len()).sum();
-        if !waiting.contains_key(&expected) && (held + bytes.len()) as u64 > self.limit {
-            return Err(SourceError::PoolFull { limit: self.limit });
+        if !waiting.contains_key(&expected) {
+            let room_for_it = |waiting: &HashMap<ContentHash, Waiting>| {
+                let held: usize = waiting.values().map(|one| one.content.len()).sum();
+                (held + bytes.len()) as u64 <= self.limit
+            };
+            if !room_for_it(&waiting) {
+                waiting.retain(|_, one| !one.taken);
+            }
+            if !room_for_it(&waiting) {
+                return Err(SourceError::PoolFull { limit: self.limit });
+            }
         }
-        waiting.insert(expected, Waiting { content: bytes.into(), until: now + TIME_TO_LIVE });
+        waiting.insert(expected, Waiting { content: bytes.into(), until: now + TIME_TO_LIVE, taken: false });
         Ok(())
     }
 
@@ -81,7 +91,9 @@ impl SourcePool {
             return Ok(Taken::Missing(missing));
         }
         for (_, listed) in manifest.iter() {
-            waiting.remove(&listed.sha256);
+            if let Some(one) = waiting.get_mut(&listed.sha256) {
+                one.taken = true;
+            }
         }
         Ok(Taken::All(found))
     }
@@ -155,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_missing_is_asked_for_and_taken_once() {
+    fn only_what_is_missing_is_asked_for_and_two_operations_may_take_it() {
         let (pool, now) = (SourcePool::default(), Instant::now());
         let wanted = manifest(&[("a", b"one"), ("b", b"two"), ("c", b"two")]);
         pool.put(ContentHash::of(b"one"), b"one".to_vec(), now).unwrap();
@@ -164,7 +176,7 @@ mod tests {
         pool.put(ContentHash::of(b"two"), b"two".to_vec(), now).unwrap();
         let Taken::All(files) = pool.take(&wanted, now).unwrap() else { panic!("something is missing") };
         assert_eq!(files.len(), 3);
-        assert!(!is_all(&pool.take(&wanted, now).unwrap()), "taken content stayed in memory");
+        assert!(is_all(&pool.take(&wanted, now).unwrap()), "the first operation took it from the second");
     }
 
     #[test]
@@ -200,6 +212,15 @@ mod tests {
         put(b"one").unwrap();
         assert!(matches!(put(b"two"), Err(SourceError::PoolFull { limit: 4 })));
         assert!(pool.put(ContentHash::of(b"two"), b"two".to_vec(), now + TIME_TO_LIVE).is_ok());
+    }
+
+    #[test]
+    fn content_that_was_taken_makes_room() {
+        let (pool, now) = (SourcePool { limit: 4, ..SourcePool::default() }, Instant::now());
+        pool.put(ContentHash::of(b"one"), b"one".to_vec(), now).unwrap();
+        assert!(is_all(&pool.take(&manifest(&[("a", b"one")]), now).unwrap()));
+        pool.put(ContentHash::of(b"two"), b"two".to_vec(), now).unwrap();
+        assert!(!is_all(&pool.take(&manifest(&[("a", b"one")]), now).unwrap()));
     }
 
     #[test]

@@ -48,8 +48,13 @@ pub(super) struct Needs {
 
 impl Needs {
     pub(super) fn new(cache: &Cache) -> Result<Self> {
-        // Rustdoc has no flag for it; harmless for everything else.
-        let variables = BTreeMap::from([("RUSTDOCFLAGS".to_owned(), "-D warnings".to_owned())]);
+        let fixed = [
+            // Rustdoc has no flag for it; harmless for everything else.
+            ("RUSTDOCFLAGS", "-D warnings"),
+            // A test that fails says where; thirty lines of its runner's stack hide that.
+            ("RUST_BACKTRACE", "0"),
+        ];
+        let variables = fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         sweep(cache)?;
         Ok(Self { cache: cache.clone(), variables, cluster: None, npm: BTreeSet::new() })
     }
