@@ -49,7 +49,9 @@ fn block_on(mut runtime: Builder, task: impl Future<Output = anyhow::Result<()>>
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_env("KTL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // The client of the cluster logs what credential plugins print; what matters of it is in the sessions, masked.
+    let quiet = "info,kube_client=off,kube_runtime=off";
+    let filter = EnvFilter::try_from_env("KTL_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
     let colors = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colors).with_writer(io::stderr).init();
     let app = App::build(config).await?;

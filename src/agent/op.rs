@@ -19,11 +19,13 @@ mod start;
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use futures::FutureExt as _;
 use tokio::{
     sync::OnceCell,
     time::{interval, timeout},
@@ -164,13 +166,18 @@ impl Operations {
         Ok(())
     }
 
-    /// Gives work to a task of its own.
+    /// Gives work to a task of its own. A panic in it ends the session, and neither the agent nor the line behind it.
     fn run(&self, id: SessionId, work: Work) {
-        let inner = Arc::clone(&self.inner);
-        inner.live().insert(id.clone(), work.cancel.clone());
+        let operations = self.clone();
+        self.inner.live().insert(id.clone(), work.cancel.clone());
         self.inner.tasks.spawn(async move {
-            inner.leave.run_until_cancelled(runner::run_to_end(work)).await;
-            inner.live().remove(&id);
+            let ran = AssertUnwindSafe(runner::run_to_end(work)).catch_unwind();
+            if let Some(Err(_)) = operations.inner.leave.run_until_cancelled(ran).await {
+                operations
+                    .give_up(&id, "the agent failed in this operation: a bug, report it with the agent's log")
+                    .await;
+            }
+            operations.inner.live().remove(&id);
         });
     }
 }

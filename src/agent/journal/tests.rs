@@ -16,7 +16,7 @@ struct Scratch {
 fn scratch() -> Scratch {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
-    Scratch { journal: Journal::new(Arc::new(store), MarkKey::random()), folder: folder }
+    Scratch { journal: Journal::new(Arc::new(store), MarkKey::random()), folder }
 }
 
 fn line(text: &str) -> Masked<Fact> {

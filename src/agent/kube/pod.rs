@@ -114,7 +114,7 @@ fn unschedulable(pod: &Pod) -> Option<Trouble> {
     }
     let said = scheduled.message.as_deref().unwrap_or_default();
     // The second sentence is about preemption and says the same once more.
-    let said = said.split(" preemption:").next().unwrap_or_default().trim_end_matches('.');
+    let said = said.split(" preemption:").next().unwrap_or_default().trim_end_matches(['.', ',']);
     let reason = "Unschedulable".to_owned();
     Some(Trouble {
         reason,

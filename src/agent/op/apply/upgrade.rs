@@ -11,13 +11,15 @@ use crate::{
 /// How long helm may take to write down that it was stopped.
 const GRACE_SECONDS: u64 = 30;
 /// Words of helm that only say that it did not want to wait any longer: causes say more.
-const NO_CAUSE: [&str; 6] = [
+const NO_CAUSE: [&str; 8] = [
     "timed out waiting for the condition",
     "context deadline exceeded",
     "context canceled",
     "not ready. status:",
     "has been cancelled",
     "progress deadline exceeded",
+    "BackoffLimitExceeded",
+    "DeadlineExceeded",
 ];
 
 impl Work {
@@ -36,7 +38,8 @@ impl Work {
             HelmEnd::Gone => Ok(Apply::lost("helm and its shim are gone without an answer")),
             HelmEnd::Exit(exit) if exit.succeeded() => self.upgraded(since).await,
             HelmEnd::Exit(_) if self.cancel.is_cancelled() => {
-                self.close_phases(PhaseState::Cancelled, "", since).await?;
+                self.reporter.phase(PhaseName::Upgrade, PhaseState::Cancelled, "", since).await?;
+                self.close_rollout(PhaseState::Cancelled, "", since).await?;
                 Ok(Apply::cancelled("while helm ran"))
             }
             HelmEnd::Exit(exit) => self.upgrade_failed(exit, since).await,
@@ -90,13 +93,11 @@ impl Work {
             message => message,
         };
         self.reporter.findings(findings).await?;
-        self.close_phases(PhaseState::Failed, &message, since).await?;
+        self.reporter.phase(PhaseName::Upgrade, PhaseState::Failed, &message, since).await?;
+        // A rollout that nothing was heard of did not fail, it never began.
+        let rollout = if is_explained { PhaseState::Failed } else { PhaseState::Skipped };
+        self.close_rollout(rollout, "", since).await?;
         Ok(Apply::failed(message))
-    }
-
-    async fn close_phases(&mut self, state: PhaseState, message: &str, since: i64) -> Result<(), StepError> {
-        self.reporter.phase(PhaseName::Upgrade, state, message, since).await?;
-        self.close_rollout(state, message, since).await
     }
 
     pub(super) async fn close_rollout(
