@@ -32,8 +32,8 @@ mod verify;
 pub(crate) use follow::{Followed, Follower};
 pub(crate) use request::{Claims, possible_roots, request, workspace_key};
 
-/// How long one question to the agent may take.
-const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// How long one question to the agent may take; a start hashes and keeps every source first.
+const CALL_DEADLINE: Duration = Duration::from_secs(20);
 /// How long a call goes on trying to reach an agent that is away.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How often an agent may ask for more sources before it counts as confused.
@@ -146,6 +146,14 @@ impl Agent {
     pub(crate) fn url(&self, session: &str) -> Option<String> {
         match &*self.inner.state.borrow() {
             AgentState::Connected { http: Some(http), .. } => Some(session_url(http, session)),
+            _ => None,
+        }
+    }
+
+    /// What the user should know about the connection.
+    pub(crate) fn notice(&self) -> Option<String> {
+        match &*self.inner.state.borrow() {
+            AgentState::Connected { notice, .. } => notice.clone(),
             _ => None,
         }
     }

@@ -35,6 +35,8 @@ mod cancel;
 mod doors;
 mod failures;
 mod interrupted;
+mod lenses;
+mod remote;
 mod secrets;
 mod shared;
 mod story;

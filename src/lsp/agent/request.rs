@@ -67,6 +67,8 @@ pub(crate) fn request(session: &str, plan: &Plan, claims: Claims) -> StartReques
 /// An opaque name of a folder on this machine, so that the next editor finds the sessions of its workspace and
 /// nobody else learns a path.
 pub(crate) fn workspace_key(root: &Path) -> String {
+    // One folder by two names, one of them a link, is one workspace.
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     sha256(format!("{}\n{}", host(), root.display()).as_bytes())[..32].to_owned()
 }
 

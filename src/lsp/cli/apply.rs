@@ -23,7 +23,7 @@ use crate::{
 pub struct Apply {
     /// The release, as .ktl.yaml or Chart.yaml names it; not needed where there is only one.
     release: Option<String>,
-    /// Use this id for the session. One that runs already is followed.
+    /// Use this id for the session. The same apply under the same id again follows the first, and never runs twice.
     #[arg(long, value_name = "ID")]
     session_id: Option<String>,
     /// Label the session; repeatable.
@@ -54,6 +54,9 @@ impl Apply {
                 return Ok(Outcome::Cancelled);
             }
         };
+        if let Some(notice) = agent.notice() {
+            complain(notice);
+        }
         if started.joined {
             complain(format!("session {session} is known; following it"));
         }

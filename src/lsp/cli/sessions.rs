@@ -78,6 +78,9 @@ impl Attach {
         let mut interrupts = Interrupts::listen()?;
         let agent = common.agent(None)?;
         let session = agent.session(&session_id).await.map_err(|error| unknown(&error, &session_id))?;
+        if let Some(notice) = agent.notice() {
+            super::output::complain(notice);
+        }
         printer.header(&session_id, url(&agent, &session).as_deref());
         Ok(follow(&agent, &session_id, &mut printer, &mut interrupts, true).await)
     }

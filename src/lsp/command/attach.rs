@@ -25,7 +25,10 @@ impl Desk {
         if let Some(session) = &arguments.session_id {
             return match self.runs().get(session) {
                 Some(held) if held.run.is_running() => Ok(stop(&held)),
-                Some(held) => Ok(Answer::session(session, held.url)),
+                Some(held) => {
+                    self.say(MessageType::INFO, format!("nothing to cancel: {}", held.run.verdict())).await;
+                    Ok(Answer::session(session, held.url))
+                }
                 None => self.cancel_elsewhere(session.clone()).await,
             };
         }

@@ -2,9 +2,11 @@
 
 use std::{collections::HashSet, path::Path};
 
+use lsp_types::MessageType;
+
 use super::{Desk, watch::Texts};
 use crate::{
-    agent::{Agent, Target},
+    agent::{Agent, AgentError, Target},
     progress::token_of,
     runs::{Session, Status},
     task,
@@ -18,20 +20,24 @@ impl Desk {
     pub(crate) fn restore(&self) {
         let desk = self.clone();
         task::spawn("restore", async move {
-            if let Err(why) = desk.restored().await {
-                tracing::info!(why, "no sessions were restored");
+            match desk.agent(None).await {
+                Ok(agent) => {
+                    if let Err(error) = desk.restored(&agent).await {
+                        tracing::info!(%error, "no sessions were restored");
+                    }
+                }
+                Err(mistakes) => desk.say(MessageType::WARNING, format!("no agent: {mistakes}")).await,
             }
         });
     }
 
-    async fn restored(&self) -> Result<(), String> {
-        let agent = self.agent(None).await?;
+    async fn restored(&self, agent: &Agent) -> Result<(), AgentError> {
         if let Target::Local(local) = agent.target()
             && !local.has_history()
         {
             return Ok(());
         }
-        let sessions = self.recorded(&agent).await.map_err(|error| error.to_string())?;
+        let sessions = self.recorded(agent).await?;
         let mut seen = HashSet::new();
         let mut newest = Vec::new();
         for (session, root) in sessions {
@@ -45,11 +51,11 @@ impl Desk {
         newest.truncate(MOST);
         // Oldest first, so that of two runs the younger one counts as the newer.
         for (session, root) in newest.into_iter().rev() {
-            self.add_recorded(&agent, &session, root);
+            self.add_recorded(agent, &session, root);
             if session.status() == Status::Running {
                 self.go_on(agent.clone(), session);
             } else {
-                self.read(&agent, &session.session_id).await;
+                self.read(agent, &session.session_id).await;
                 self.forget_foreign(&session.session_id);
             }
         }

@@ -60,7 +60,7 @@ impl Desk {
             match followed {
                 Followed::Frame(frame) => {
                     self.note_texts(agent, session, &frame, &Texts::Recorded).await;
-                    self.runs().update(session, |held| held.apply(&frame));
+                    self.runs().fold(session, &frame);
                 }
                 Followed::CaughtUp if self.runs().is_running(session) => return,
                 Followed::Away { .. } | Followed::Failed(_) => return,
@@ -71,11 +71,8 @@ impl Desk {
 
     /// Folds a frame, and shows what it says.
     fn take(&self, session: &str, frame: &Frame, progress: &Progress) {
-        let folded = self.runs().update(session, |held| {
-            let change = held.apply(frame);
-            (change, held.run.release.clone(), held.run.doing())
-        });
-        let Some((change, release, doing)) = folded else { return };
+        let Some(change) = self.runs().fold(session, frame) else { return };
+        let Some((release, doing)) = self.runs().words_of(session) else { return };
         progress.doing(doing);
         if let Change::Line { level, text } = change {
             self.log().line(kind(level), format!("{release} {session}: {text}"));
@@ -90,7 +87,12 @@ impl Desk {
                 Followed::Restarted => held.run.restart(),
                 Followed::End(end) => held.run.end(&end),
                 Followed::Failed(error) if held.run.is_running() => {
-                    held.run.state = State::NotStarted(error.to_string());
+                    held.run.state = State::Ended {
+                        status: Status::Unspecified,
+                        exit_code: 1,
+                        message: format!("it cannot be followed: {error}"),
+                        left_behind: None,
+                    };
                 }
                 _ => {}
             }

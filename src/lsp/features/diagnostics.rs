@@ -32,7 +32,7 @@ pub(crate) fn show_runs(editor: Editor, runs: Runs) {
         loop {
             runs.changed().await;
             let newest = runs.newest();
-            lenses.refresh(&editor, &newest).await;
+            lenses.refresh(&editor, &newest);
             let work = editor.clone();
             let by_file =
                 task::blocking("findings", move || by_file(&work, &newest)).await.unwrap_or_default();
@@ -121,11 +121,11 @@ impl Files for Texts<'_> {
 #[derive(Default)]
 struct Lenses {
     said: Vec<(String, bool)>,
-    next: Option<Instant>,
+    due: Option<Instant>,
 }
 
 impl Lenses {
-    async fn refresh(&mut self, editor: &Editor, newest: &[Held]) {
+    fn refresh(&mut self, editor: &Editor, newest: &[Held]) {
         let mut says: Vec<(String, bool)> =
             newest.iter().map(|held| (held.run.session.clone(), held.run.is_running())).collect();
         says.sort();
@@ -133,12 +133,15 @@ impl Lenses {
             return;
         }
         self.said = says;
-        if let Some(next) = self.next {
-            sleep_until(next).await;
+        let now = Instant::now();
+        if self.due.is_some_and(|due| due > now) {
+            return; // The one that is on its way will bring this too.
         }
-        self.next = Some(Instant::now() + LENS_PACE);
+        let due = self.due.map_or(now, |due| now.max(due + LENS_PACE));
+        self.due = Some(due);
         let client = editor.client.clone();
         task::spawn("lenses", async move {
+            sleep_until(due).await;
             if let Ok(Err(error)) = timeout(LENS_DEADLINE, client.code_lens_refresh()).await {
                 tracing::debug!(%error, "the client does not refresh lenses");
             }

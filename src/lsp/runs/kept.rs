@@ -110,6 +110,20 @@ impl Runs {
         result
     }
 
+    /// Folds a frame into a run. A mere line is nothing that lenses or findings are shown with.
+    pub(crate) fn fold(&self, session: &str, frame: &Frame) -> Option<Change> {
+        let change = self.lock().held.get_mut(session).map(|held| held.apply(frame))?;
+        if change == Change::Picture {
+            self.touch();
+        }
+        Some(change)
+    }
+
+    /// The release of a run, and what it is doing.
+    pub(crate) fn words_of(&self, session: &str) -> Option<(String, String)> {
+        self.lock().held.get(session).map(|held| (held.run.release.clone(), held.run.doing()))
+    }
+
     /// Forgets a run.
     pub(crate) fn remove(&self, session: &str) {
         self.lock().held.remove(session);
