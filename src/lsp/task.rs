@@ -28,6 +28,8 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Option<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Some(result),
+        // The server ends, and nobody waits for the result any more.
+        Err(error) if error.is_cancelled() => None,
         Err(error) => {
             tracing::error!(task = name, %error, "task panicked");
             None
