@@ -32,6 +32,8 @@ fn green(story: &Story) {
     let session = agent.session(&started.session);
     assert_eq!(session["status"], "STATUS_DONE", "{session}");
     let frames = agent.export(&started.session);
+    let first = &frames[0]["fact"]["started"];
+    assert_eq!((&first["cluster"], &first["namespace"]), (&json!("ktl-dev"), &json!(story.namespace.name())));
     let states: Vec<&Value> = facts(&frames, "object");
     let ready = |kind: &str| {
         states.iter().any(|state| state["object"]["kind"] == kind && state["status"] == "OBJECT_STATUS_READY")

@@ -1,8 +1,9 @@
 //! Nothing is lost when one of the processes dies in the middle of an apply.
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::agent::{Agent, kill, processes_naming, wait_for};
+use crate::agent::{Agent, kill, processes_naming, send, wait_for};
 use crate::story::{Story, apply, facts, findings, verdict};
 
 const CONFIG: &str = ".ktl.yaml";
@@ -33,14 +34,23 @@ fn an_editor_that_is_killed_loses_nothing_and_the_next_one_finds_the_session() {
 
 #[test]
 fn an_agent_that_is_killed_is_started_again_and_the_run_ends_in_its_session() {
-    let Some(story) = Story::begin("agent", &["web", "gated"]) else { return };
+    the_run_outlives_its_agent("agent", Signal::KILL);
+}
+
+#[test]
+fn an_agent_that_is_asked_to_end_leaves_the_work_to_the_next_one() {
+    the_run_outlives_its_agent("asked", Signal::TERM);
+}
+
+fn the_run_outlives_its_agent(name: &str, signal: Signal) {
+    let Some(story) = Story::begin(name, &["web", "gated"]) else { return };
     let mut editor = story.editor();
     let started = apply(&mut editor, json!({ "release": "web" }));
     story.namespace.wait_for_gate();
     let helm = story.helms();
     assert_eq!(helm.len(), 1, "one helm works");
     let before = story.agent();
-    kill(before.pid);
+    send(before.pid, signal);
     let after = wait_for_another(&story, &before);
     assert_eq!(story.helms(), helm, "the same helm goes on");
     story.namespace.open_gate();

@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::process::{Child, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::agent::{assert_numbered, wait_for};
+use crate::agent::{assert_numbered, send, wait_for};
 use crate::story::Story;
 
 /// What a command printed, and its exit code.
@@ -98,7 +98,7 @@ fn ctrl_c_cancels_and_waits_for_the_last_frame() {
         let Some(story) = Story::begin(name, &["web", "gated"]) else { return };
         let child = start(&story, &["apply", "web", "--format", "json"]);
         story.namespace.wait_for_gate();
-        send(&child, signal);
+        send(child.id(), signal);
         let ran = finish(child);
         assert_eq!(ran.code, 130, "{ran:?}");
         let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap_or_default()).unwrap();
@@ -114,27 +114,18 @@ fn a_second_ctrl_c_leaves_at_once_and_the_agent_ends_the_run() {
     story.namespace.wait_for_gate();
     let helm = story.helms();
     // A helm that does not hear its signal: the first Ctrl-C has to wait for it, the second has not.
-    signal(helm[0], Signal::STOP);
-    send(&child, Signal::INT);
+    send(helm[0], Signal::STOP);
+    send(child.id(), Signal::INT);
     let mut stderr = child.stderr.take().unwrap();
     let mut said = vec![0; 1];
     stderr.read_exact(&mut said).expect("it says that it cancels, and how to leave");
-    send(&child, Signal::INT);
+    send(child.id(), Signal::INT);
     let ran = finish(child);
     assert_eq!(ran.code, 130, "{ran:?}");
     let header: Value = serde_json::from_str(ran.stdout.lines().next().unwrap_or_default()).unwrap();
     let id = header["sessionId"].as_str().expect("an id").to_owned();
     assert_eq!(story.agent().session(&id)["status"], "STATUS_RUNNING", "it left before the end");
-    signal(helm[0], Signal::CONT);
+    send(helm[0], Signal::CONT);
     assert_eq!(story.agent().ended(&id)["status"], "STATUS_CANCELLED");
     wait_for("the end of helm", || story.helms().is_empty().then_some(()));
-}
-
-fn send(child: &Child, what: Signal) {
-    signal(child.id(), what);
-}
-
-fn signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).expect("a pid");
-    kill_process(pid, signal).expect("the process is there");
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use ktl_proto::control::v1::agent_service_client::AgentServiceClient;
 use ktl_proto::control::v1::operation_service_client::OperationServiceClient;
 use ktl_proto::control::v1::session_service_client::SessionServiceClient;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -187,8 +188,13 @@ pub(crate) fn processes_naming(words: &str) -> Vec<(u32, String)> {
 
 /// Ends a process without asking it.
 pub(crate) fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    let _ = rustix::process::kill_process(pid.expect("a pid"), rustix::process::Signal::KILL);
+    send(pid, Signal::KILL);
+}
+
+/// Sends a signal; a process that is gone already is no failure.
+pub(crate) fn send(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let _ = kill_process(pid.expect("a pid"), signal);
 }
 
 /// Asks again and again until there is an answer.
