@@ -3,7 +3,7 @@
 //! One task owns each progress. The handle only says what should be shown; when it is dropped, however that came
 //! about, the task ends the progress. A client that shows none gets a message at the start instead.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use lsp_types::{
     MessageType, ProgressParams, ProgressParamsValue, ProgressToken, WorkDoneProgress, WorkDoneProgressBegin,
@@ -75,7 +75,11 @@ impl Progresses {
                 None => return client.show_message(MessageType::INFO, title).await,
             };
             send(&client, &token, begin(title)).await;
-            report(&client, &token, heard, &stop).await;
+            let to_client = move |value| {
+                let (client, token) = (client.clone(), token.clone());
+                async move { send(&client, &token, value).await }
+            };
+            report(heard, &stop, to_client).await;
         });
         task::spawn("progress", tracked);
         Progress { said }
@@ -110,11 +114,10 @@ async fn create(client: &Client, token: &ProgressToken) -> bool {
 }
 
 /// Reports until the handle is gone, there is a verdict, or the server stops; then ends.
-async fn report(
-    client: &Client,
-    token: &ProgressToken,
+async fn report<Sent: Future<Output = ()>>(
     mut heard: watch::Receiver<Said>,
     stop: &CancellationToken,
+    mut send: impl FnMut(WorkDoneProgress) -> Sent,
 ) {
     let mut next = Instant::now();
     loop {
@@ -134,10 +137,10 @@ async fn report(
         next = Instant::now() + PACE;
         let doing = heard.borrow_and_update().doing.clone();
         let report = WorkDoneProgressReport { message: Some(doing), ..WorkDoneProgressReport::default() };
-        send(client, token, WorkDoneProgress::Report(report)).await;
+        send(WorkDoneProgress::Report(report)).await;
     }
     let message = heard.borrow().verdict.clone();
-    send(client, token, WorkDoneProgress::End(WorkDoneProgressEnd { message })).await;
+    send(WorkDoneProgress::End(WorkDoneProgressEnd { message })).await;
 }
 
 /// Never with a percentage: a client that saw one once wants one in each report, and nobody knows it.
@@ -152,4 +155,64 @@ fn begin(title: String) -> WorkDoneProgress {
 async fn send(client: &Client, token: &ProgressToken, value: WorkDoneProgress) {
     let params = ProgressParams { token: token.clone(), value: ProgressParamsValue::WorkDone(value) };
     client.send_notification::<ProgressNotification>(params).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a client is sent for what `work` says.
+    async fn sent(work: impl AsyncFnOnce(Progress), stop: &CancellationToken) -> Vec<String> {
+        let (said, heard) = watch::channel(Said::default());
+        let mut sent = Vec::new();
+        let reports = report(heard, stop, |value| {
+            sent.push(match value {
+                WorkDoneProgress::Begin(_) => "begin".to_owned(),
+                WorkDoneProgress::Report(report) => report.message.unwrap_or_default(),
+                WorkDoneProgress::End(end) => format!("end: {}", end.message.unwrap_or_default()),
+            });
+            std::future::ready(())
+        });
+        tokio::join!(reports, work(Progress { said }));
+        sent
+    }
+
+    #[tokio::test]
+    async fn reports_keep_their_pace_and_the_last_word_counts() {
+        let began = Instant::now();
+        let sent = sent(
+            async |progress| {
+                for number in 0..100 {
+                    progress.doing(number.to_string());
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                tokio::time::sleep(PACE).await;
+                progress.end("done".to_owned());
+            },
+            &CancellationToken::new(),
+        )
+        .await;
+        let most = usize::try_from(began.elapsed().as_millis() / PACE.as_millis()).unwrap() + 1;
+        assert!(sent.len() - 1 <= most, "{most} at most: {sent:?}");
+        assert_eq!(sent[sent.len() - 2..], ["99", "end: done"]);
+    }
+
+    #[tokio::test]
+    async fn a_progress_that_is_dropped_ends() {
+        assert_eq!(sent(async |progress| drop(progress), &CancellationToken::new()).await, ["end: "]);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_ends_what_it_began() {
+        let stop = CancellationToken::new();
+        let sent = sent(
+            async |progress| {
+                stop.cancel();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                progress.doing("too late".to_owned());
+            },
+            &stop,
+        );
+        assert_eq!(sent.await, ["end: "]);
+    }
 }

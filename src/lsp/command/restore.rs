@@ -1,8 +1,9 @@
 //! After a restart of the editor: what ran is followed again, and what was found is shown again.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, path::Path, time::Duration};
 
 use lsp_types::MessageType;
+use tokio::time::sleep;
 
 use super::{Desk, watch::Texts};
 use crate::{
@@ -14,6 +15,8 @@ use crate::{
 
 /// Releases of one workspace whose last run is read again.
 const MOST: usize = 20;
+/// How long to leave an agent in peace that is away.
+const AGAIN: Duration = Duration::from_secs(15);
 
 impl Desk {
     /// Finds the sessions of this workspace, in a task. A local agent that never ran is not started for this.
@@ -21,14 +24,21 @@ impl Desk {
         let desk = self.clone();
         task::spawn("restore", async move {
             match desk.agent(None).await {
-                Ok(agent) => {
-                    if let Err(error) = desk.restored(&agent).await {
-                        tracing::info!(%error, "no sessions were restored");
-                    }
-                }
+                Ok(agent) => desk.restore_from(&agent).await,
                 Err(mistakes) => desk.say(MessageType::WARNING, format!("no agent: {mistakes}")).await,
             }
         });
+    }
+
+    /// An agent that is away when the editor starts is asked again.
+    async fn restore_from(&self, agent: &Agent) {
+        while let Err(error) = self.restored(agent).await {
+            if !matches!(error, AgentError::Unreachable { .. }) {
+                tracing::info!(%error, "no sessions were restored");
+                return;
+            }
+            sleep(AGAIN).await;
+        }
     }
 
     async fn restored(&self, agent: &Agent) -> Result<(), AgentError> {
