@@ -73,13 +73,14 @@ impl Launch {
             Err(problems) => return self.stopped(problems, &buffers, progress).await,
         };
         progress.doing("starting".to_owned());
-        let sources = Arc::new(plan.sources.clone());
         self.desk.runs().update(&self.session, |held| held.root.clone_from(&plan.sources.root));
         let claims = Claims {
             args: vec!["ktl.apply".to_owned()],
             tags: self.arguments.tags.clone().into_iter().collect(),
         };
-        match self.agent.start(request(&self.session, &plan, claims), &plan.sources).await {
+        let request = request(&self.session, &plan, claims);
+        let sources = Arc::new(plan.sources);
+        match self.agent.start(request, &sources).await {
             Ok(_) => {
                 let texts = Texts::Sent(sources);
                 self.desk.watch(self.agent.clone(), &self.session, progress, texts).await;

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     agent::{Agent, AgentError, possible_roots, workspace_key},
     progress::token_of,
-    runs::{Held, Run, Session, ago, status_word},
+    runs::{Held, Run, Session, State, ago, status_word},
     task,
 };
 
@@ -110,6 +110,9 @@ impl Desk {
     pub(super) async fn open_replay(&self, arguments: &Arguments) -> Result<Answer, String> {
         let session = self.meant(arguments)?;
         let held = self.runs().get(&session);
+        if let Some(held) = held.as_ref().filter(|held| matches!(held.run.state, State::NotStarted(_))) {
+            return Err(format!("{}; there is no page of it", held.run.verdict()));
+        }
         let agent = self.agent_of(held.as_ref()).await?;
         self.runs().set_current(&session);
         let answer = Answer::session(&session, agent.url(&session).or(held.and_then(|held| held.url)));
