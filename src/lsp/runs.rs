@@ -139,6 +139,8 @@ impl Run {
             }
             Body::Event(event) => event_line(event),
             Body::Finding(finding) => {
+                // What was a warning while it could pass is said again as an error: the later word counts.
+                self.findings.retain(|said| !is_said_again(said, finding));
                 self.findings.push(finding.clone());
                 Change::Picture
             }
@@ -202,6 +204,12 @@ impl Run {
         let object = failed.object.as_ref()?;
         Some(format!("{} {}: {}", object.kind, object.name, failed.reason))
     }
+}
+
+/// Whether two findings differ in their severity at most.
+fn is_said_again(said: &wire::Finding, finding: &wire::Finding) -> bool {
+    let leveled = wire::Finding { severity: finding.severity, ..said.clone() };
+    leveled == *finding
 }
 
 fn key(object: &wire::ObjectRef) -> ObjectKey {
@@ -300,6 +308,26 @@ pub(crate) mod tests {
         run.end(&wire::End { status: Status::Done.into(), ..wire::End::default() });
         let State::Ended { status, exit_code, .. } = &run.state else { panic!() };
         assert_eq!((*status, *exit_code), (Status::Error, 1));
+    }
+
+    #[test]
+    fn a_warning_that_became_an_error_is_one_finding() {
+        let finding = |severity: wire::Severity, message: &str| {
+            Body::Finding(wire::Finding {
+                severity: severity.into(),
+                message: message.to_owned(),
+                ..wire::Finding::default()
+            })
+        };
+        let (warning, error) = (wire::Severity::Warning, wire::Severity::Error);
+        let run = folded([
+            started(),
+            finding(warning, "no node"),
+            finding(warning, "other"),
+            finding(error, "no node"),
+        ]);
+        let said: Vec<_> = run.findings.iter().map(|said| (said.severity(), said.message.as_str())).collect();
+        assert_eq!(said, [(warning, "other"), (error, "no node")]);
     }
 
     #[test]

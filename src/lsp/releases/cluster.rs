@@ -153,10 +153,9 @@ fn files(
     let files: Vec<PathBuf> = candidates.iter().filter(|path| path.is_file()).cloned().collect();
     if files.is_empty() {
         let looked: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();
-        let from =
-            if environment.listed.is_empty() { "KUBECONFIG is not set and" } else { "KUBECONFIG names" };
+        let from = if environment.listed.is_empty() { "KUBECONFIG is not set" } else { "KUBECONFIG is set" };
         let message = format!(
-            "no cluster to apply {} to: {from} {} does not exist; set KUBECONFIG, or write cluster.kubeconfig for the release in .ktl.yaml",
+            "no cluster to apply {} to: {from} and {} does not exist; set KUBECONFIG, or write cluster.kubeconfig for the release in .ktl.yaml",
             release.name,
             looked.join(", "),
         );
