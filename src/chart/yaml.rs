@@ -1,7 +1,7 @@
 //! YAML as a tree in which every key and value knows its bytes.
 //!
 //! [`Tree::parse`] never fails: where the text is broken it keeps what it can (see `repair`). What is wrong with a text
-//! is another question, answered by [`problem`]. Only the first document is read, as Helm does. Scalars are text here;
+//! is another question, answered by [`problem()`]. Only the first document is read, as Helm does. Scalars are text here;
 //! what Helm makes of them says [`scalar::resolve`].
 
 mod build;

@@ -8,6 +8,7 @@ mod browser;
 mod neovim;
 mod picture;
 mod place;
+mod readme;
 mod terminal;
 
 use std::fs;
@@ -44,16 +45,48 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     })?;
     let scratch = Scratch::new("demo")?;
     let browser = Browser::prepare(&cache, &tools.chromium, scratch.path())?;
+    let shots = match &options.shots {
+        Some(shots) => std::path::absolute(shots)?,
+        None => cache.path("demo"),
+    };
+    fs::create_dir_all(&shots).with_context(|| format!("cannot make {}", shots.display()))?;
     let begun = Instant::now();
     let place = Place::choose(&cache, options.context.as_deref())?;
-    let told = Story::prepare(&cache, &tools, &place, browser, scratch.path(), options.shots.as_deref())
-        .and_then(|story| story.tell());
+    let scene = Scene {
+        folder: scratch.path(),
+        bin: &workspace::target()?.join("debug"),
+        helm: &tools.helm,
+        kubeconfig: place.kubeconfig(),
+        browser: &browser,
+    };
+    let told = Story::prepare(&scene, &tools.neovim, &shots).and_then(|story| story.tell()).and_then(|()| {
+        say::line(&format!("the demo took {:.0} s", begun.elapsed().as_secs_f64()));
+        if options.shots.is_some() { readme::pictures(&cache, &scene, &shots) } else { Ok(()) }
+    });
     // However it went: the agent that the editor started is ours to end, and so is what it put into the cluster.
     local_agent::stop(&scratch.path().join("state"))?;
     place.leave(&cache)?;
-    told?;
-    say::line(&format!("the demo took {:.0} s", begun.elapsed().as_secs_f64()));
-    Ok(())
+    told
+}
+
+/// What every scene of the demo is played with.
+struct Scene<'a> {
+    /// Takes everything that is written.
+    folder: &'a Path,
+    /// The folder with ktl-lsp and ktl-agent.
+    bin: &'a Path,
+    helm: &'a Path,
+    kubeconfig: &'a Path,
+    browser: &'a Browser,
+}
+
+impl Scene<'_> {
+    /// A copy of the workspace, mistake included, in a folder of this name.
+    fn workspace(&self, name: &str) -> Result<PathBuf> {
+        let workspace = self.folder.join(name);
+        copy(&workspace::root()?.join("fixtures/demo"), &workspace)?;
+        Ok(workspace)
+    }
 }
 
 struct Tools {
@@ -71,38 +104,16 @@ impl Tools {
 }
 
 /// One telling.
-struct Story {
+struct Story<'a> {
+    scene: &'a Scene<'a>,
     neovim: Neovim,
-    browser: Browser,
-    folder: PathBuf,
-    shots: PathBuf,
+    shots: &'a Path,
 }
 
-impl Story {
-    fn prepare(
-        cache: &Cache,
-        tools: &Tools,
-        place: &Place,
-        browser: Browser,
-        folder: &Path,
-        shots: Option<&Path>,
-    ) -> Result<Self> {
-        let workspace = folder.join("shop");
-        copy(&workspace::root()?.join("fixtures/demo"), &workspace)?;
-        let shots = match shots {
-            Some(shots) => std::path::absolute(shots)?,
-            None => cache.path("demo"),
-        };
-        fs::create_dir_all(&shots).with_context(|| format!("cannot make {}", shots.display()))?;
-        let neovim = Neovim::start(&neovim::Setting {
-            program: &tools.neovim,
-            folder,
-            workspace: &workspace,
-            bin: &workspace::target()?.join("debug"),
-            helm: &tools.helm,
-            kubeconfig: place.kubeconfig(),
-        })?;
-        Ok(Self { neovim, browser, folder: folder.to_owned(), shots })
+impl<'a> Story<'a> {
+    fn prepare(scene: &'a Scene<'a>, program: &Path, shots: &'a Path) -> Result<Self> {
+        let neovim = Neovim::start(program, scene, &scene.workspace("shop")?)?;
+        Ok(Self { scene, neovim, shots })
     }
 
     fn tell(&self) -> Result<()> {
@@ -111,7 +122,7 @@ impl Story {
             editor.open(".ktl.yaml")?;
             editor.wait_for_lens("Apply", Duration::from_secs(30)).map(drop)
         })?;
-        self.picture("lens")?;
+        self.picture("neovim-lens")?;
         let mistake = step("2. The lens `Apply` is run; helm refuses the values", || {
             editor.run_lens("Apply")?;
             let mistake = editor.wait_for_error(Duration::from_mins(1))?;
@@ -123,10 +134,10 @@ impl Story {
             editor.open("values/dev.yaml")?;
             editor.keys(&[&format!("{}G", mistake.line), "0"])
         })?;
-        self.picture("squiggle")?;
+        self.picture("neovim-squiggle")?;
         step("4. The lens `Replay` opens the record of the failure in Chromium", || {
             editor.open(".ktl.yaml")?;
-            self.replay("failure")
+            self.replay("session-failed")
         })?;
         step("5. The line is fixed and saved", || {
             editor.open("values/dev.yaml")?;
@@ -138,8 +149,10 @@ impl Story {
             editor.run_lens("Apply")?;
             editor.watch_until("Replay: done", Duration::from_secs(90))
         })?;
-        self.picture("done")?;
-        step("7. The lens `Replay` opens the record of the success in Chromium", || self.replay("replay"))
+        self.picture("neovim-done")?;
+        step("7. The lens `Replay` opens the record of the success in Chromium", || {
+            self.replay("session-done")
+        })
     }
 
     /// Runs the lens of the last session and follows its link.
@@ -147,19 +160,19 @@ impl Story {
         self.neovim.run_lens("Replay")?;
         let url = self.neovim.wait_for_link(Duration::from_secs(20))?;
         let picture = self.shots.join(format!("{name}.png"));
-        self.browser.replay(&url, &picture)?;
+        self.scene.browser.replay(&url, &picture)?;
         say::line(&format!("   {}", picture.display()));
         Ok(())
     }
 
     /// A picture of the terminal as the user sees it.
     fn picture(&self, name: &str) -> Result<()> {
-        let page = self.folder.join(format!("{name}.html"));
+        let page = self.scene.folder.join(format!("{name}.html"));
         let screen = self.neovim.screen()?;
         fs::write(&page, picture::page(&screen.text, screen.columns))?;
         let picture = self.shots.join(format!("{name}.png"));
         let size = picture::size(screen.columns, screen.rows);
-        self.browser.still(&page, size, &picture)?;
+        self.scene.browser.still(&page, size, &picture)?;
         say::line(&format!("   {}", picture.display()));
         Ok(())
     }

@@ -29,10 +29,13 @@ impl Browser {
     /// Opens the session at `url`, with the code that lets a browser in, and writes a picture of it to `picture` as soon
     /// as all of it is there.
     pub(super) fn replay(&self, url: &str, picture: &Path) -> Result<()> {
-        let script =
-            Program::new("node").arg("shot.mjs").args(["replay", "--url", url, "--out"]).arg(picture);
-        script.dir(&self.scripts).env("KTL_TEST_CHROMIUM", &self.chromium).read()?;
+        self.script("shot.mjs").args(["replay", "--url", url, "--out"]).arg(picture).read()?;
         written(picture)
+    }
+
+    /// One of the scripts, about to be started.
+    pub(super) fn script(&self, name: &str) -> Program {
+        Program::new("node").arg(name).dir(&self.scripts).env("KTL_TEST_CHROMIUM", &self.chromium)
     }
 
     /// Writes a picture of a page that does nothing. `size` is in pixels.

@@ -13,24 +13,13 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Scene;
 use super::terminal::{COLUMNS, ROWS, Terminal};
 use crate::process::Program;
 use crate::{say, workspace};
 
 /// How often Neovim is asked before it is taken for dead.
 const ATTEMPTS: usize = 4;
-
-/// What Neovim is started with.
-pub(super) struct Setting<'a> {
-    pub(super) program: &'a Path,
-    /// A folder for everything that it writes.
-    pub(super) folder: &'a Path,
-    pub(super) workspace: &'a Path,
-    /// The folder with ktl-lsp and ktl-agent.
-    pub(super) bin: &'a Path,
-    pub(super) helm: &'a Path,
-    pub(super) kubeconfig: &'a Path,
-}
 
 /// A running Neovim.
 #[derive(Debug)]
@@ -65,8 +54,9 @@ pub(super) struct Screen {
 }
 
 impl Neovim {
-    pub(super) fn start(setting: &Setting) -> Result<Self> {
-        let folder = setting.folder;
+    /// Starts `program` in the folder `workspace`.
+    pub(super) fn start(program: &Path, scene: &Scene, workspace: &Path) -> Result<Self> {
+        let folder = scene.folder;
         let (socket, link) = (folder.join("nvim.sock"), folder.join("link"));
         let bin = folder.join("bin");
         fs::create_dir_all(&bin)?;
@@ -82,9 +72,9 @@ impl Neovim {
         let path = std::env::var("PATH").unwrap_or_default();
         let at = |name: &str| folder.join(name).display().to_string();
         let variables = [
-            ("PATH", format!("{}:{}:{path}", bin.display(), setting.bin.display())),
-            ("KUBECONFIG", setting.kubeconfig.display().to_string()),
-            ("KTL_HELM", setting.helm.display().to_string()),
+            ("PATH", format!("{}:{}:{path}", bin.display(), scene.bin.display())),
+            ("KUBECONFIG", scene.kubeconfig.display().to_string()),
+            ("KTL_HELM", scene.helm.display().to_string()),
             ("XDG_STATE_HOME", at("state")),
             ("XDG_CONFIG_HOME", at("config")),
             ("XDG_DATA_HOME", at("share")),
@@ -92,12 +82,12 @@ impl Neovim {
         ];
         let command = format!(
             "exec '{}' -n -u '{}' --listen '{}'",
-            setting.program.display(),
+            program.display(),
             init.display(),
             socket.display()
         );
-        let terminal = Terminal::start(&folder.join("tmux.sock"), setting.workspace, &variables, &command)?;
-        let neovim = Self { program: setting.program.to_owned(), terminal, socket, link };
+        let terminal = Terminal::start(&folder.join("tmux.sock"), workspace, &variables, &command)?;
+        let neovim = Self { program: program.to_owned(), terminal, socket, link };
         neovim
             .wait("Neovim to start", Duration::from_secs(20), || Ok(neovim.socket.exists().then_some(())))?;
         Ok(neovim)
