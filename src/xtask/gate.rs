@@ -11,6 +11,7 @@ mod tally;
 mod unit;
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -44,7 +45,7 @@ pub(crate) fn run(only: &[String]) -> Result<()> {
     for part in chosen {
         let begun = Instant::now();
         say::line(&format!("part {} ...", part.name));
-        let tally = run_part(&cache, part, &mut needs);
+        let tally = run_part(part, &mut needs);
         let line = report(part, begun.elapsed(), &tally);
         say::line(&line);
         lines.push(line);
@@ -73,14 +74,19 @@ fn choose(only: &[String]) -> Result<Vec<&'static Part>> {
     Ok(PARTS.iter().filter(|part| only.is_empty() || only.iter().any(|name| name == part.name)).collect())
 }
 
-fn run_part(cache: &Cache, part: &Part, needs: &mut Needs) -> Tally {
+fn run_part(part: &Part, needs: &mut Needs) -> Tally {
     for need in part.needs {
         if let Err(error) = needs.meet(need) {
             return Tally::skipped(format!("{error:#}"));
         }
     }
-    let log = cache.log(&format!("test-{}", part.name));
-    let done = work(part, needs, &log);
+    let (log, done) = match log_of(part) {
+        Ok(log) => {
+            let done = work(part, needs, &log);
+            (log, done)
+        }
+        Err(error) => return Tally::skipped(format!("{error:#}")),
+    };
     let said = fs::read(&log).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let tally = match &done {
@@ -92,11 +98,22 @@ fn run_part(cache: &Cache, part: &Part, needs: &mut Needs) -> Tally {
         print(&format!("{}\n", end_of(&said)));
         say::line(&format!("the whole log is {}", log.display()));
     }
-    if let Err(error) = done {
+    match done {
+        Err(error) if said.is_empty() => say::line(&format!("{error:#}")),
         // The rest repeats the log.
-        say::line(format!("{error}").lines().next().unwrap_or_default());
+        Err(error) => say::line(format!("{error}").lines().next().unwrap_or_default()),
+        Ok(_) => {}
     }
     tally
+}
+
+/// The log of a part, emptied. Beside what cargo builds, so that two checkouts do not write into each other's.
+fn log_of(part: &Part) -> Result<PathBuf> {
+    let folder = workspace::target()?.join("gate");
+    fs::create_dir_all(&folder)?;
+    let log = folder.join(format!("{}.log", part.name));
+    fs::write(&log, "")?;
+    Ok(log)
 }
 
 /// The end of a log, without the lines that tell what cargo is busy with.

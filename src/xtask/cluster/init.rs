@@ -61,7 +61,9 @@ pub(super) fn start(dir: &Path, plan: &Plan, node: NodeKind) -> Result<Identity>
         // `--kill-child`: the process that is recorded is unshare itself, and whoever kills it kills all.
         program = program.args(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     }
-    let this = std::env::current_exe().context("cannot find this program")?;
+    // A copy, because cargo may replace this program while it runs.
+    let this = dir.join("xtask");
+    fs::copy("/proc/self/exe", &this).context("cannot copy this program into the cluster folder")?;
     let child =
         program.arg(this).args(["cluster", "init"]).arg(dir).env(MARK, dir).start(&logs.join("init.log"))?;
     Identity::of(child.id()).context("the cluster ended at once")
