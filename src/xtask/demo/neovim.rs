@@ -81,7 +81,7 @@ impl Neovim {
             ("COLORTERM", "truecolor".to_owned()),
         ];
         let command = format!(
-            "exec '{}' -n -u '{}' --listen '{}'",
+            "exec '{}' -n -i NONE -u '{}' --listen '{}'",
             program.display(),
             init.display(),
             socket.display()
