@@ -86,19 +86,15 @@ fn a_run_whose_processes_are_all_gone_is_lost_and_says_what_it_left() {
     story.namespace.wait_for_gate();
     first.kill();
     // As a reboot does: the agent first, so that it cannot see the others go.
-    kill(story.agent().pid);
+    let before = story.agent();
+    kill(before.pid);
     let home = story.home().display().to_string();
     for (pid, _) in processes_naming(&home).into_iter().chain(processes_naming(story.namespace.name())) {
         kill(pid);
     }
 
     let second = story.editor();
-    let before = story.agent();
-    let agent = wait_for("an agent that answers", || {
-        let agent = Agent::of_state(&story.state())?;
-        std::net::TcpStream::connect(agent.address.trim_start_matches("http://")).ok()?;
-        Some(agent).filter(|agent| agent.pid != before.pid || processes_naming(&home).len() > 1)
-    });
+    let agent = wait_for_another(&story, &before);
     let session = agent.ended(&started.session);
     assert_eq!(session["status"], "STATUS_LOST", "{session}");
     let frames = agent.export(&started.session);
