@@ -33,7 +33,10 @@ fn green(story: &Story) {
     assert_eq!(session["status"], "STATUS_DONE", "{session}");
     let frames = agent.export(&started.session);
     let first = &frames[0]["fact"]["started"];
-    assert_eq!((&first["cluster"], &first["namespace"]), (&json!("ktl-dev"), &json!(story.namespace.name())));
+    let kubeconfig = std::fs::read_to_string(story.kubeconfig()).unwrap();
+    let kubeconfig: Value = serde_yaml::from_str(&kubeconfig).unwrap();
+    let expected = (&kubeconfig["current-context"], &json!(story.namespace.name()));
+    assert_eq!((&first["cluster"], &first["namespace"]), expected);
     let states: Vec<&Value> = facts(&frames, "object");
     let ready = |kind: &str| {
         states.iter().any(|state| state["object"]["kind"] == kind && state["status"] == "OBJECT_STATUS_READY")
