@@ -28,7 +28,7 @@ pub use folder::{write_atomically, write_json};
 pub use launch::{LaunchError, Launcher};
 pub use process::Process;
 pub use run::run;
-pub use tail::{Tail, Tailed};
+pub use tail::{Tail, Tailed, stop};
 
 /// What the shim runs. The environment is the one that the shim itself was started with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,9 @@ pub struct Exit {
     pub asked: bool,
     /// How many records there are.
     pub records: u64,
+    /// How many lines could not be kept, as the disk took no more.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 impl Exit {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write as _},
+    io,
     os::unix::{fs::OpenOptionsExt as _, process::ExitStatusExt as _},
     path::Path,
     process::{ExitStatus, Stdio},
@@ -14,13 +14,15 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::{Child, Command as Program},
     signal::unix::{Signal as Signals, SignalKind, signal},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{Command, Exit, Process, Record, Stream, folder, lines::Lines, now_nanos};
 
 /// How long output may still come after the command ended: its children can hold the pipes open.
 const LINGER: Duration = Duration::from_secs(2);
+/// The pause before an exit that could not be written is written again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs the command of this folder to its end, once: a second shim on the folder leaves at once.
 ///
@@ -38,12 +40,26 @@ pub async fn run(folder: &Path) -> io::Result<()> {
     let command: Command = folder::read_json(&folder.join(folder::COMMAND))?.ok_or_else(missing)?;
     let mut output = Output::create(folder)?;
     let exit = match start(&command) {
-        Ok(child) => supervise(child, &command, signals, &mut output).await?,
+        Ok(child) => supervise(child, &command, signals, &mut output).await,
         Err(error) => {
             Exit { error: Some(format!("{}: {error}", command.program.display())), ..Exit::default() }
         }
     };
-    folder::write_json(&folder.join(folder::EXIT), &Exit { records: output.records, ..exit })
+    output.flush().ok();
+    say_exit(folder, &Exit { records: output.records, lost: output.lost, ..exit }).await
+}
+
+/// Leaves the exit, however long the disk is full: without it nobody would know how the command ended.
+async fn say_exit(folder: &Path, exit: &Exit) -> io::Result<()> {
+    loop {
+        match folder::write_json(&folder.join(folder::EXIT), exit) {
+            Err(error) if folder.exists() => {
+                eprintln!("cannot write the exit, trying again: {error}");
+                sleep(AGAIN).await;
+            }
+            written => return written,
+        }
+    }
 }
 
 fn start(command: &Command) -> io::Result<Child> {
@@ -62,12 +78,7 @@ fn start(command: &Command) -> io::Result<Child> {
 }
 
 /// Writes what comes and passes on what is asked, until the command ended and its output did.
-async fn supervise(
-    mut child: Child,
-    command: &Command,
-    mut asked: Asked,
-    output: &mut Output,
-) -> io::Result<Exit> {
+async fn supervise(mut child: Child, command: &Command, mut asked: Asked, output: &mut Output<File>) -> Exit {
     let group = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     let mut stdout = Pipe::new(Stream::Stdout, child.stdout.take());
     let mut stderr = Pipe::new(Stream::Stderr, child.stderr.take());
@@ -75,10 +86,13 @@ async fn supervise(
     let mut was_asked = false;
     while status.is_none() || stdout.is_open() || stderr.is_open() {
         tokio::select! {
-            records = stdout.read(), if stdout.is_open() => output.write(records)?,
-            records = stderr.read(), if stderr.is_open() => output.write(records)?,
+            records = stdout.read(), if stdout.is_open() => output.write(records),
+            records = stderr.read(), if stderr.is_open() => output.write(records),
             ended = child.wait(), if status.is_none() => {
-                status = Some(ended?);
+                match ended {
+                    Ok(ended) => status = Some(ended),
+                    Err(error) => return Exit { error: Some(error.to_string()), ..Exit::default() },
+                }
                 deadline = Some(Instant::now() + LINGER);
             }
             () = asked.next(), if !was_asked && status.is_none() => {
@@ -93,9 +107,9 @@ async fn supervise(
             }
         }
     }
-    output.write(stdout.rest())?;
-    output.write(stderr.rest())?;
-    Ok(exit_of(status, was_asked))
+    output.write(stdout.rest());
+    output.write(stderr.rest());
+    exit_of(status, was_asked)
 }
 
 async fn due(deadline: Option<Instant>) {
@@ -174,23 +188,60 @@ fn records(stream: Stream, lines: Vec<String>) -> Vec<Record> {
     lines.into_iter().map(|text| Record { at: now_nanos(), stream, text }).collect()
 }
 
-/// `output.ndjson`. Each write is one whole record: what the agent reads up to a line end is complete.
-struct Output {
-    file: File,
+/// `output.ndjson`: what the agent reads up to a line end is a whole record. A disk that takes no more costs lines,
+/// never the command: they are counted, and a record that was written in part is completed before the next begins.
+struct Output<W> {
+    file: W,
+    /// What is left of the record in hand.
+    rest: Vec<u8>,
     records: u64,
+    lost: u64,
 }
 
-impl Output {
+impl Output<File> {
     fn create(folder: &Path) -> io::Result<Self> {
-        Ok(Self { file: private_file(&folder.join(folder::OUTPUT))?, records: 0 })
+        let file = private_file(&folder.join(folder::OUTPUT))?;
+        Ok(Self { file, rest: Vec::new(), records: 0, lost: 0 })
+    }
+}
+
+impl<W: io::Write> Output<W> {
+    fn write(&mut self, records: Vec<Record>) {
+        for record in records {
+            if self.put(&record).is_err() {
+                self.lost += 1;
+            }
+        }
     }
 
-    fn write(&mut self, records: Vec<Record>) -> io::Result<()> {
-        for record in records {
-            let mut line = serde_json::to_vec(&record)?;
-            line.push(b'\n');
-            self.file.write_all(&line)?;
-            self.records += 1;
+    /// An error means that nothing of the record is in the file, and nothing will be.
+    fn put(&mut self, record: &Record) -> io::Result<()> {
+        self.flush()?;
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let whole = line.len();
+        self.rest = line;
+        match self.flush() {
+            Err(error) if self.rest.len() == whole => {
+                self.rest.clear();
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what is left of the record in hand; it counts when it is whole.
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.rest.is_empty() {
+            let count = match self.file.write(&self.rest) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                written => written?,
+            };
+            self.rest.drain(..count);
+            if self.rest.is_empty() {
+                self.records += 1;
+            }
         }
         Ok(())
     }
@@ -198,4 +249,52 @@ impl Output {
 
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk with room for so many bytes.
+    struct Disk {
+        written: Vec<u8>,
+        room: usize,
+    }
+
+    impl io::Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.room);
+            if count == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= count;
+            self.written.extend(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn record(text: &str) -> Vec<Record> {
+        vec![Record { at: 1, stream: Stream::Stdout, text: text.to_owned() }]
+    }
+
+    #[test]
+    fn a_full_disk_costs_lines_and_leaves_no_half_record() {
+        let file = Disk { written: Vec::new(), room: 60 };
+        let mut output = Output { file, rest: Vec::new(), records: 0, lost: 0 };
+        for text in ["whole", "half", "lost", "lost too"] {
+            output.write(record(text));
+        }
+        assert_eq!((output.records, output.lost), (1, 2));
+        output.file.room = 1000;
+        output.write(record("again"));
+        assert_eq!((output.records, output.lost), (3, 2));
+        let lines = output.file.written.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let texts: Vec<String> =
+            lines.map(|line| serde_json::from_slice::<Record>(line).unwrap().text).collect();
+        assert_eq!(texts, ["whole", "half", "again"]);
+    }
 }

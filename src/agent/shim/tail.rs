@@ -135,6 +135,15 @@ impl Tail {
     }
 }
 
+/// Asks the command of a folder to end and returns when its shim has: after its grace it is killed. A folder that
+/// no shim took, or whose shim is gone, is left at once.
+pub async fn stop(at: &Path) {
+    let tail = Tail::new(at, 0);
+    while tail.terminate() {
+        sleep(PAUSE * 4).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -177,6 +186,18 @@ mod tests {
         assert!(tail.read().unwrap().1.is_empty());
         fs::write(&path, line.clone() + "\n").unwrap();
         assert_eq!(tail.next().await.unwrap(), Tailed::Records(1, vec![record(1)]));
+    }
+
+    #[tokio::test]
+    async fn a_shim_is_stopped_and_waited_for() {
+        let home = tempfile::tempdir().unwrap();
+        stop(home.path()).await;
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
+        folder::write_json(&home.path().join(folder::SHIM), &process).unwrap();
+        stop(home.path()).await;
+        assert!(!process.is_alive());
+        child.wait().unwrap();
     }
 
     #[tokio::test]

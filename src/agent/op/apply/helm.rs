@@ -36,7 +36,13 @@ impl Work {
                         let lines = records.into_iter().map(|record| line(record, phase)).collect();
                         self.reporter.relay(producer, first, lines).await?;
                     }
-                    Tailed::Exit(exit) => return Ok(HelmEnd::Exit(exit)),
+                    Tailed::Exit(exit) => {
+                        if exit.lost > 0 {
+                            let text = format!("{} lines of helm are missing: the disk behind --data was full", exit.lost);
+                            self.reporter.remark(Level::Warn, phase, text).await?;
+                        }
+                        return Ok(HelmEnd::Exit(exit));
+                    }
                     Tailed::Gone => return Ok(HelmEnd::Gone),
                 },
                 seen = news(&mut self.watch) => {
