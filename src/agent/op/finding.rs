@@ -14,6 +14,8 @@ use crate::{
 const AROUND: usize = 3;
 /// The longest message in bytes: helm can quote a whole manifest.
 const MAX_MESSAGE: usize = 32 << 10;
+/// The longest line of an excerpt in bytes: minified files are one line.
+const MAX_LINE: usize = 400;
 
 /// What places count in.
 #[derive(Clone, Copy)]
@@ -110,17 +112,21 @@ impl Texts<'_> {
         // The whole text is masked, so that a secret is known by its surroundings, also those out of the excerpt.
         let masked = self.masker.mask_source(text);
         let lines =
-            (first..=last + AROUND).map_while(|line| Some(index.line(line)?.of(masked.get()).to_owned()));
+            (first..=last + AROUND).map_while(|line| Some(cut(index.line(line)?.of(masked.get()), MAX_LINE)));
         Some(Excerpt { first_line: u32::try_from(first + 1).ok()?, lines: lines.collect() })
     }
 }
 
 fn shortened(message: String) -> String {
-    if message.len() <= MAX_MESSAGE {
-        return message;
+    cut(&message, MAX_MESSAGE)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
     }
-    let end = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}…", &message[..end])
+    let end = text.floor_char_boundary(most);
+    format!("{}…", &text[..end])
 }
 
 #[cfg(test)]
@@ -148,6 +154,18 @@ mod tests {
         assert_eq!(excerpt.first_line, 1);
         assert_eq!(excerpt.lines[3], "broken: [");
         assert!(!excerpt.lines.concat().contains("hunter2"), "{excerpt:?}");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_in_an_excerpt() {
+        let text = format!("a: {}\n", "ü".repeat(1_000_000));
+        let sources = BTreeMap::from([("values.yaml".to_owned(), text)]);
+        let masker = Masker::new([]);
+        let texts = Texts { sources: &sources, manifest: &Manifest::default(), masker: &masker };
+        let place = chart::Place { file: "values.yaml".to_owned(), span: Span::new(0, 1) };
+        let excerpt = texts.excerpt(&place).unwrap();
+        assert!(excerpt.lines[0].starts_with("a: ü") && excerpt.lines[0].ends_with('…'));
+        assert!(excerpt.lines[0].len() <= MAX_LINE + '…'.len_utf8());
     }
 
     #[test]
