@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Once,
+    time::Duration,
 };
 
 use kube::{
@@ -11,6 +12,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig as File, KubeconfigError},
 };
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::clusters::Target;
 
@@ -26,6 +28,9 @@ const CREDENTIALS: [&str; 9] = [
     "client-secret",
     "auth-provider-token",
 ];
+
+/// How long a credential plugin may take.
+const PLUGIN: Duration = Duration::from_secs(15);
 
 /// Merged kubeconfig files.
 #[derive(Debug, Clone)]
@@ -86,6 +91,16 @@ pub enum KubeError {
         /// The cause; may hold what a credential plugin printed.
         #[source]
         source: kube::Error,
+    },
+    /// The credentials did not come.
+    #[error(
+        "the credential plugin of cluster {cluster:?} gave no answer within {seconds} s; run it by hand to see what it waits for"
+    )]
+    Silent {
+        /// The agent's name for the cluster.
+        cluster: String,
+        /// How long it had.
+        seconds: u64,
     },
 }
 
@@ -158,7 +173,7 @@ impl Kubeconfig {
     }
 }
 
-/// A client for a target. No request is made yet.
+/// A client for a target. No request is made yet, but a credential plugin may run: it has [`PLUGIN`] to answer.
 pub async fn connect(target: &Target) -> Result<Client, KubeError> {
     static PROVIDER: Once = Once::new();
     // The client takes the process-wide provider and panics where two could be meant.
@@ -179,7 +194,13 @@ pub async fn connect(target: &Target) -> Result<Client, KubeError> {
             fault: "the service account of the pod is not mounted",
         })?,
     };
-    Client::try_from(config).map_err(|source| KubeError::Client { cluster: target.name.clone(), source })
+    let cluster = target.name.clone();
+    // Making the client runs the credential plugin of the context and waits for it, on the thread that asks.
+    let made = tokio::task::spawn_blocking(move || Client::try_from(config));
+    match timeout(PLUGIN, made).await {
+        Ok(Ok(made)) => made.map_err(|source| KubeError::Client { cluster, source }),
+        Ok(Err(_)) | Err(_) => Err(KubeError::Silent { cluster, seconds: PLUGIN.as_secs() }),
+    }
 }
 
 fn read_one(path: &Path) -> Result<File, KubeError> {
@@ -263,6 +284,27 @@ users:
     fn what_a_file_contains_is_never_repeated() {
         let error = read(&["users: [s3cr3t-broken"]).unwrap_err().to_string();
         assert!(error.contains("not a kubeconfig") && !error.contains("s3cr3t"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_slow_credential_plugin_does_not_hold_the_other_tasks() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("config");
+        let text = "
+clusters: [{ name: c, cluster: { server: 'http://127.0.0.1:1' } }]
+contexts: [{ name: a, context: { cluster: c, user: u } }]
+users:
+- { name: u, user: { exec: { apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ['3'], interactiveMode: Never } } }
+";
+        fs::write(&path, text).unwrap();
+        let (kubeconfig, context) = (vec![path], Some("a".to_owned()));
+        let target = Target { name: "x".into(), kubeconfig, context, namespace: "n".into() };
+        let before = std::time::Instant::now();
+        tokio::select! {
+            made = connect(&target) => panic!("the plugin had answered: {:?}", made.err()),
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
+        assert!(before.elapsed() < Duration::from_secs(2), "the plugin held the runtime");
     }
 
     #[tokio::test]
