@@ -116,8 +116,17 @@ impl Reporter {
         self.mention(AGENT, vec![Body::Line(Line { source, level, text, phase })]).await
     }
 
+    /// Counts on from the last fact that the journal has. A step that is done again may say fewer facts than the
+    /// first time, and what comes after it must not pass for one of those.
+    pub async fn catch_up(&mut self) -> Result<(), StoreError> {
+        let last = self.journal.last_counter(&self.id, OPERATION).await?;
+        self.said = self.said.max(last);
+        Ok(())
+    }
+
     /// The last word.
     pub async fn end(&mut self, ended: Ended) -> Result<(), StoreError> {
+        self.catch_up().await?;
         let ended = self.masker.mask(ended);
         let mut attempt = 0;
         loop {
@@ -167,5 +176,40 @@ impl Reporter {
         sleep(PAUSES[(*attempt).min(PAUSES.len() - 1)]).await;
         *attempt += 1;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        frame::WireStatus,
+        mask::MarkKey,
+        session::{Meta, Owner, Status, Tags},
+        store::{NewSession, sqlite::SqliteStore},
+    };
+
+    #[tokio::test]
+    async fn a_step_done_again_with_fewer_facts_does_not_swallow_the_end() {
+        let home = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&home.path().join("sessions.db")).unwrap();
+        let journal = Journal::new(Arc::new(store), MarkKey::random());
+        let id = SessionId::mint();
+        let masker = journal.masker(&id, []);
+        let (meta, tags) = (masker.mask(Meta::default()), masker.mask(Tags::new()));
+        let new = NewSession { id: id.clone(), meta, tags, owner: Owner::Agent, request: None };
+        journal.create(new).await.unwrap();
+        let line = |text: &str| Body::Line(Line { text: text.to_owned(), ..Line::default() });
+        let mut before = Reporter::new(journal.clone(), id.clone(), masker.clone(), 0);
+        before.say(vec![line("1"), line("2"), line("3")]).await.unwrap();
+        let mut again = Reporter::new(journal.clone(), id.clone(), masker, 0);
+        again.say(vec![line("1")]).await.unwrap();
+        let status = WireStatus::Done.into();
+        let ended = Ended { status, exit_code: 0, message: "over".to_owned(), left_behind: None };
+        again.end(ended).await.unwrap();
+        let session = journal.session(&id).await.unwrap().unwrap();
+        assert_eq!((session.status, session.head.0, again.said()), (Status::Done, 4, 4));
     }
 }
