@@ -20,7 +20,17 @@ pub struct ReleaseKey {
     pub release: String,
 }
 
-type Lines = HashMap<ReleaseKey, VecDeque<SessionId>>;
+#[derive(Default)]
+struct Lines {
+    lines: HashMap<ReleaseKey, VecDeque<Place>>,
+    /// The number of the next place: a session may be in a line twice, so places are told apart by more than it.
+    next: u64,
+}
+
+struct Place {
+    number: u64,
+    id: SessionId,
+}
 
 /// The lines before all releases. Clones are one queue.
 #[derive(Clone)]
@@ -33,7 +43,7 @@ pub struct Queue {
 pub struct Ticket {
     queue: Queue,
     key: ReleaseKey,
-    id: SessionId,
+    number: u64,
 }
 
 impl Default for Queue {
@@ -45,19 +55,18 @@ impl Default for Queue {
 impl Queue {
     /// Takes the last place.
     pub fn enter(&self, key: ReleaseKey, id: SessionId) -> Ticket {
-        self.lock().entry(key.clone()).or_default().push_back(id.clone());
-        Ticket { queue: self.clone(), key, id }
+        let number = self.lock().push(key.clone(), id);
+        Ticket { queue: self.clone(), key, number }
     }
 
     /// Takes the only place, or says who holds the release.
     pub fn enter_if_free(&self, key: ReleaseKey, id: SessionId) -> Result<Ticket, SessionId> {
         let mut lines = self.lock();
-        let line = lines.entry(key.clone()).or_default();
-        if let Some(first) = line.front() {
-            return Err(first.clone());
+        if let Some(first) = lines.lines.get(&key).and_then(VecDeque::front) {
+            return Err(first.id.clone());
         }
-        line.push_back(id.clone());
-        Ok(Ticket { queue: self.clone(), key, id })
+        let number = lines.push(key.clone(), id);
+        Ok(Ticket { queue: self.clone(), key, number })
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -65,13 +74,22 @@ impl Queue {
     }
 }
 
+impl Lines {
+    fn push(&mut self, key: ReleaseKey, id: SessionId) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.lines.entry(key).or_default().push_back(Place { number, id });
+        number
+    }
+}
+
 impl Ticket {
     /// The session right before this one; `None` when it is this one's turn.
     pub fn ahead(&self) -> Option<SessionId> {
         let lines = self.queue.lock();
-        let line = lines.get(&self.key)?;
-        let place = line.iter().position(|id| *id == self.id)?;
-        place.checked_sub(1).map(|before| line[before].clone())
+        let line = lines.lines.get(&self.key)?;
+        let place = line.iter().position(|place| place.number == self.number)?;
+        place.checked_sub(1).map(|before| line[before].id.clone())
     }
 
     /// Returns when it is this one's turn.
@@ -87,10 +105,10 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut lines = self.queue.lock();
-        if let Some(line) = lines.get_mut(&self.key) {
-            line.retain(|id| *id != self.id);
+        if let Some(line) = lines.lines.get_mut(&self.key) {
+            line.retain(|place| place.number != self.number);
             if line.is_empty() {
-                lines.remove(&self.key);
+                lines.lines.remove(&self.key);
             }
         }
         drop(lines);
@@ -136,6 +154,16 @@ mod tests {
         assert_eq!(third.ahead(), Some(id("1")));
         drop(first);
         third.turn().await;
+    }
+
+    #[test]
+    fn a_place_given_up_leaves_the_other_one_of_its_session() {
+        let queue = Queue::default();
+        let first = queue.enter(key("web"), id("1"));
+        let again = queue.enter(key("web"), id("1"));
+        let second = queue.enter(key("web"), id("2"));
+        drop(again);
+        assert_eq!((first.ahead(), second.ahead()), (None, Some(id("1"))));
     }
 
     #[tokio::test]
