@@ -97,8 +97,17 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = String>) -> anyhow::Result<()> {
         let Self { config, listener, router, journal, publishers, operations, shutdown, .. } = self;
         // Before anybody is served: whoever asks for a session finds it running.
-        let adopted =
-            operations.adopt().await.context("cannot go on with the operations of the last agent")?;
+        tokio::pin!(stop);
+        let adopted = tokio::select! {
+            adopted = operations.adopt() => {
+                adopted.context("cannot go on with the operations of the last agent")?
+            }
+            why = &mut stop => {
+                tracing::info!("{why}: stopping before anybody was served");
+                operations.drain(config.grace).await;
+                return Ok(journal.close().await?);
+            }
+        };
         if adopted > 0 {
             tracing::info!(operations = adopted, "going on with what the last agent left");
         }
@@ -107,13 +116,13 @@ impl App {
         shutdown.tasks.spawn(serving);
         shutdown.tasks.spawn(housekeeping(journal.clone(), publishers, &config, shutdown.clone()));
         let why = tokio::select! {
-            why = stop => why,
+            why = &mut stop => why,
             why = idle(config.idle_exit, &shutdown, &operations) => why,
         };
         tracing::info!(grace = ?config.grace, "{why}: stopping");
-        let drained = shutdown.drain(config.grace).await;
         // Helm goes on under its shims; the next agent adopts them.
-        if !operations.drain(config.grace).await {
+        let (drained, let_go) = tokio::join!(shutdown.drain(config.grace), operations.drain(config.grace));
+        if !let_go {
             tracing::warn!("operations did not let go in time");
         }
         journal.close().await?;

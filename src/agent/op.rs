@@ -19,6 +19,7 @@ mod start;
 
 use std::{
     collections::HashMap,
+    io,
     panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -76,6 +77,8 @@ struct Inner {
     pool: SourcePool,
     queue: Queue,
     live: Mutex<HashMap<SessionId, CancellationToken>>,
+    /// Held while an operation is started.
+    starting: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
     /// Cancelled when this agent ends: tasks leave their work as it is, for the next agent.
     leave: CancellationToken,
@@ -90,6 +93,7 @@ impl Operations {
             pool: SourcePool::default(),
             queue: Queue::default(),
             live: Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             leave: CancellationToken::new(),
         };
@@ -123,16 +127,25 @@ impl Operations {
         if session.owner == Owner::Publisher {
             return Err(OpError::Published(id.clone()));
         }
-        let token = inner.live().get(id).cloned();
-        if let Some(token) = token.filter(|_| !session.status.is_terminal()) {
-            let folder = RunFolder::of(&inner.context.data_dir, id);
-            // On the disk first: an agent that dies now must not forget what was asked.
-            if folder.request_cancel(principal).map_err(OpError::Folder)? {
-                self.note_cancel(id, principal).await?;
-            }
-            token.cancel();
+        // First of all it stops: a disk that is full must not keep helm running.
+        if !session.status.is_terminal() && inner.stop(id) {
+            self.keep_cancel(id, principal).await;
         }
         Ok(inner.context.journal.require(id).await?)
+    }
+
+    /// Tells the next agent, and the session, that somebody asked.
+    async fn keep_cancel(&self, id: &SessionId, principal: &str) {
+        let folder = RunFolder::of(&self.inner.context.data_dir, id);
+        match folder.request_cancel(principal) {
+            // Not there yet, or gone as the operation has ended meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(session = %id, %error, "a cancel is not on the disk"),
+            Ok(_) => {}
+        }
+        if let Err(error) = self.note_cancel(id, principal).await {
+            tracing::warn!(session = %id, %error, "a cancel is not in its session");
+        }
     }
 
     /// Leaves all work as it is: the shims go on, and the next agent adopts them. Waits for the tasks to let go;
@@ -167,23 +180,91 @@ impl Operations {
     }
 
     /// Gives work to a task of its own. A panic in it ends the session, and neither the agent nor the line behind it.
-    fn run(&self, id: SessionId, work: Work) {
+    /// Work of an earlier agent says so first.
+    fn run(&self, live: Live, work: Work, adopted: Option<String>) {
         let operations = self.clone();
-        self.inner.live().insert(id.clone(), work.cancel.clone());
         self.inner.tasks.spawn(async move {
-            let ran = AssertUnwindSafe(runner::run_to_end(work)).catch_unwind();
+            let ran = AssertUnwindSafe(runner::run_to_end(work, adopted)).catch_unwind();
             if let Some(Err(_)) = operations.inner.leave.run_until_cancelled(ran).await {
                 operations
-                    .give_up(&id, "the agent failed in this operation: a bug, report it with the agent's log")
+                    .give_up(
+                        &live.id,
+                        "the agent failed in this operation: a bug, report it with the agent's log",
+                    )
                     .await;
             }
-            operations.inner.live().remove(&id);
         });
     }
 }
 
+/// An operation that can be cancelled, until this is dropped.
+struct Live {
+    inner: Arc<Inner>,
+    id: SessionId,
+    cancel: CancellationToken,
+}
+
+impl Live {
+    fn enter(inner: &Arc<Inner>, id: &SessionId) -> Self {
+        let cancel = CancellationToken::new();
+        inner.live().insert(id.clone(), cancel.clone());
+        Self { inner: Arc::clone(inner), id: id.clone(), cancel }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.inner.live().remove(&self.id);
+    }
+}
+
 impl Inner {
+    /// Cancels an operation; true for the first who does.
+    fn stop(&self, id: &SessionId) -> bool {
+        let live = self.live();
+        let Some(token) = live.get(id).filter(|token| !token.is_cancelled()) else { return false };
+        token.cancel();
+        true
+    }
+
     fn live(&self) -> MutexGuard<'_, HashMap<SessionId, CancellationToken>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        mask::MarkKey,
+        session::{Meta, Tags},
+        store::{NewSession, sqlite::SqliteStore},
+    };
+
+    #[tokio::test]
+    async fn a_cancel_stops_first_and_is_noted_once_whatever_the_disk_says() {
+        let home = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&home.path().join("sessions.db")).unwrap();
+        let journal = Journal::new(Arc::new(store), MarkKey::random());
+        // Below a file there is no run folder, and nobody can make one.
+        let data_dir = home.path().join("file");
+        std::fs::write(&data_dir, "").unwrap();
+        let (clusters, helm) = (Clusters::default(), PathBuf::from("helm"));
+        let launcher = Launcher::new(PathBuf::from("none"));
+        let operations =
+            Operations::new(OpContext { journal: journal.clone(), data_dir, clusters, helm, launcher });
+        let id = SessionId::mint();
+        let masker = journal.masker(&id, []);
+        let (meta, tags) = (masker.mask(Meta::default()), masker.mask(Tags::new()));
+        let new = NewSession { id: id.clone(), meta, tags, owner: Owner::Agent, request: None };
+        let live = Live::enter(&operations.inner, &id);
+        journal.create(new).await.unwrap();
+        for _ in 0..2 {
+            let session = operations.cancel(&id, "somebody").await.unwrap();
+            assert_eq!(session.head.0, 1, "one note");
+        }
+        assert!(live.cancel.is_cancelled());
+        drop(live);
+        assert_eq!(operations.running(), 0);
     }
 }

@@ -11,15 +11,18 @@
 use std::collections::HashSet;
 
 use super::{
-    OpError, Operations,
+    Live, OpError, Operations,
     apply::Apply,
     report::{AGENT, Reporter},
     run::{Run, RunFolder},
+    runner::told,
 };
 use crate::{
-    frame::{Body, Ended, Fact, Note, NoteKind, WireStatus},
+    clusters::ClusterClaim,
+    frame::{Body, Ended, Fact, LeftBehind, Note, NoteKind, WireStatus},
+    helm::ReleaseState,
     journal::Batch,
-    session::{Owner, SessionId},
+    session::{Meta, Owner, SessionId},
 };
 
 impl Operations {
@@ -47,22 +50,23 @@ impl Operations {
         found.sort_by_key(|(_, run)| (run.step == Apply::Queue, run.started));
         let count = found.len();
         for (id, run) in found {
-            self.adopt_one(id, run).await?;
+            self.adopt_one(id, run).await;
         }
         Ok(count)
     }
 
-    async fn adopt_one(&self, id: SessionId, run: Run) -> Result<(), OpError> {
+    async fn adopt_one(&self, id: SessionId, run: Run) {
         let ticket = self.inner.queue.enter(run.release_key(), id.clone());
         let masker = self.masker(&id, &run);
         let folder = RunFolder::of(&self.inner.context.data_dir, &id);
         let step = run.step.phase();
-        let work = match self.work(run, folder, ticket, &masker) {
+        let live = Live::enter(&self.inner, &id);
+        let work = match self.work(run, folder, ticket, &masker, live.cancel.clone()) {
             Ok(work) => work,
             Err(error) => {
                 tracing::warn!(session = %id, %error, "the sources of a running operation are gone");
                 self.give_up(&id, "the operation's sources are gone, so it cannot go on").await;
-                return Ok(());
+                return;
             }
         };
         let place = step.map_or_else(String::new, |phase| format!(" in its phase {}", name_of(phase)));
@@ -70,9 +74,7 @@ impl Operations {
             "the agent was started again (pid {}) and goes on with this operation{place}",
             std::process::id()
         );
-        work.reporter.note(NoteKind::Adopted, text).await?;
-        self.run(id, work);
-        Ok(())
+        self.run(live, work, Some(text));
     }
 
     /// Ends a session that nobody can go on with.
@@ -85,14 +87,33 @@ impl Operations {
     async fn tell_lost(&self, id: &SessionId, message: &str) -> Result<(), OpError> {
         let journal = &self.inner.context.journal;
         let masker = journal.masker(id, []);
-        let note = Note { kind: NoteKind::Lost.into(), text: message.to_owned(), principal: String::new() };
-        let facts = vec![masker.mask(Fact { body: Some(Body::Note(note)) })];
+        let found = self.release_of(&journal.require(id).await?.meta).await;
+        let notes = [(NoteKind::Lost, message.to_owned()), (NoteKind::ReleaseFound, told(found.as_ref()))];
+        let facts = notes.map(|(kind, text)| {
+            let note = Note { kind: kind.into(), text, principal: String::new() };
+            masker.mask(Fact { body: Some(Body::Note(note)) })
+        });
+        let facts = facts.into();
         journal.append(id, Batch { producer: AGENT.to_owned(), counter: None, facts }).await?;
         let said = journal.last_counter(id, super::report::OPERATION).await?;
         let mut reporter = Reporter::new(journal.clone(), id.clone(), masker, said);
         let (status, message) = (WireStatus::Lost.into(), message.to_owned());
-        reporter.end(Ended { status, exit_code: 1, message, left_behind: None }).await?;
+        let left_behind = found.map(|state| LeftBehind {
+            release_status: state.status,
+            revision: state.revision,
+            not_ready: Vec::new(),
+        });
+        reporter.end(Ended { status, exit_code: 1, message, left_behind }).await?;
         Ok(())
+    }
+
+    /// The release of a session of which nothing but its metadata is left.
+    async fn release_of(&self, meta: &Meta) -> Option<ReleaseState> {
+        let (name, context) = (meta.cluster.clone(), meta.context.clone());
+        let claim = ClusterClaim { name, context, kubeconfig: Vec::new() };
+        let target = self.inner.context.clusters.resolve(&claim).ok()?;
+        let (helm, environment) = (self.helm().await.ok()?, target.environment());
+        helm.status(&meta.release, &meta.namespace, target.context.as_deref(), &environment).await.ok()
     }
 }
 

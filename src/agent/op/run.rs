@@ -176,6 +176,16 @@ impl RunFolder {
         self.0.join("manifest.yaml")
     }
 
+    /// Forgets what `helm template` did, so that it can be done again. An orphan of it that still writes does so
+    /// into a file that nobody reads any more.
+    pub fn forget_render(&self) -> io::Result<()> {
+        match fs::remove_file(self.manifest()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::remove_dir_all(self.render())
+    }
+
     /// The shim of `helm upgrade`.
     pub fn upgrade(&self) -> PathBuf {
         self.0.join("upgrade")

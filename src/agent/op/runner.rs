@@ -1,5 +1,9 @@
 //! The one runner: steps a machine to its end and says what was left behind.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::{
     apply::{Apply, End, StepError, Verdict, Watch, Work},
     run::Run,
@@ -7,25 +11,46 @@ use super::{
 use crate::{
     frame::{Ended, LeftBehind, NoteKind, ObjectRef, WireStatus},
     helm::ReleaseState,
+    shim::stop,
 };
+
+/// The pause before an end that could not be stored is stored again.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Steps until the end is told, then removes the run folder. May be dropped at any point: what is on the disk is
 /// enough to go on.
-pub(super) async fn run_to_end(mut work: Work) {
-    let ended = match step_to_end(&mut work).await {
-        Ok(verdict) => finish(&mut work, verdict).await,
-        Err(error) => fail(&mut work, error).await,
+pub(super) async fn run_to_end(mut work: Work, adopted: Option<String>) {
+    if let Some(text) = adopted {
+        note(&work, NoteKind::Adopted, text).await;
+    }
+    let verdict = match step_to_end(&mut work).await {
+        Ok(verdict) => verdict,
+        Err(error) => fail(&work, &error).await,
     };
-    match ended {
-        Ok(()) => {
-            if let Err(error) = work.folder.remove() {
-                tracing::warn!(session = work.run.id, %error, "the run folder could not be removed");
-            }
+    let ended = ended(&work, verdict).await;
+    // A session must not look as if it ran for as long as this agent lives.
+    while let Err(error) = work.reporter.end(ended.clone()).await {
+        tracing::error!(session = work.run.id, %error, "the end of an operation could not be told, trying again");
+        sleep(AGAIN).await;
+        if is_over(&work).await {
+            break;
         }
-        // The next agent finds the run folder and tries again.
-        Err(error) => {
-            tracing::error!(session = work.run.id, %error, "the end of an operation could not be told");
-        }
+    }
+    if let Err(error) = work.folder.remove() {
+        tracing::warn!(session = work.run.id, %error, "the run folder could not be removed");
+    }
+}
+
+/// Whether the session has ended, or is gone, although we were told otherwise.
+async fn is_over(work: &Work) -> bool {
+    let session = work.journal.session(work.reporter.id()).await;
+    session.is_ok_and(|session| session.is_none_or(|session| session.status.is_terminal()))
+}
+
+/// Says something that the operation does not depend on.
+async fn note(work: &Work, kind: NoteKind, text: String) {
+    if let Err(error) = work.reporter.note(kind, text).await {
+        tracing::warn!(session = work.run.id, %error, "a note could not be kept");
     }
 }
 
@@ -36,28 +61,26 @@ async fn step_to_end(work: &mut Work) -> Result<Verdict, StepError> {
             return Ok(verdict);
         }
         work.run.step = step.step(work).await?;
+        work.reporter.catch_up().await?;
         work.run.said = work.reporter.said();
         work.folder.save(&work.run)?;
     }
 }
 
-/// A failure of ours, not of the user's: helm may still run, and its shim says so to whoever looks.
-async fn fail(work: &mut Work, error: StepError) -> Result<(), StepError> {
+/// A failure of ours, not of the user's. Nobody watches helm from here on, so it is stopped before the session ends.
+async fn fail(work: &Work, error: &StepError) -> Verdict {
     tracing::error!(session = work.run.id, %error, "an operation failed inside the agent");
-    let message = format!("the agent failed in this operation: {error}");
-    finish(work, Verdict { end: End::Failed, message }).await
+    for at in [work.folder.render(), work.folder.upgrade()] {
+        stop(&at).await;
+    }
+    Verdict { end: End::Failed, message: format!("the agent failed in this operation: {error}") }
 }
 
-async fn finish(work: &mut Work, verdict: Verdict) -> Result<(), StepError> {
+async fn ended(work: &Work, verdict: Verdict) -> Ended {
     let found = release_state(&work.run).await;
     if verdict.end == End::Lost {
-        work.reporter.note(NoteKind::Lost, verdict.message.clone()).await?;
-        let text = match &found {
-            Some(state) if state.status == "none" => "the cluster has no such release".to_owned(),
-            Some(state) => format!("the release is {} at revision {}", state.status, state.revision),
-            None => "the cluster could not be asked for the release".to_owned(),
-        };
-        work.reporter.note(NoteKind::ReleaseFound, text).await?;
+        note(work, NoteKind::Lost, verdict.message.clone()).await;
+        note(work, NoteKind::ReleaseFound, told(found.as_ref())).await;
     }
     let (status, exit_code) = match verdict.end {
         End::Done => (WireStatus::Done, 0),
@@ -71,8 +94,16 @@ async fn finish(work: &mut Work, verdict: Verdict) -> Result<(), StepError> {
         not_ready: not_ready(work),
     };
     let (status, message) = (status.into(), verdict.message);
-    work.reporter.end(Ended { status, exit_code, message, left_behind: Some(left_behind) }).await?;
-    Ok(())
+    Ended { status, exit_code, message, left_behind: Some(left_behind) }
+}
+
+/// A release that was found, in one sentence.
+pub(super) fn told(found: Option<&ReleaseState>) -> String {
+    match found {
+        Some(state) if state.status == "none" => "the cluster has no such release".to_owned(),
+        Some(state) => format!("the release is {} at revision {}", state.status, state.revision),
+        None => "the cluster could not be asked for the release".to_owned(),
+    }
 }
 
 async fn release_state(run: &Run) -> Option<ReleaseState> {

@@ -1,12 +1,12 @@
 //! From a request to a running operation: joined, refused, asked for sources, or begun.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    OpError, Operations,
+    Live, OpError, Operations,
     apply::Work,
     queue::Ticket,
     report::Reporter,
@@ -17,7 +17,10 @@ use crate::{
     kube::Kubeconfig,
     mask::{Masker, find_secrets},
     session::{Meta, Owner, RequestRecord, Session, SessionId},
-    sources::{ContentHash, pool::Taken},
+    sources::{
+        ContentHash, SourcePath,
+        pool::{Content, Taken},
+    },
     store::{Created, NewSession},
 };
 
@@ -34,8 +37,21 @@ pub enum StartOutcome {
 }
 
 impl Operations {
-    /// Starts an operation, or joins the one that has this id and this request.
+    /// Starts an operation, or joins the one that has this id and this request. A caller that goes away meanwhile
+    /// changes nothing: what was begun is finished.
     pub async fn start(&self, request: StartRequest, principal: &str) -> Result<StartOutcome, OpError> {
+        let (operations, principal) = (self.clone(), principal.to_owned());
+        let started = self.inner.tasks.spawn(async move { operations.begin(request, &principal).await });
+        match started.await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(OpError::ShuttingDown),
+        }
+    }
+
+    async fn begin(&self, request: StartRequest, principal: &str) -> Result<StartOutcome, OpError> {
+        // One start at a time: two with the same id must not both find nothing there.
+        let _alone = self.inner.starting.lock().await;
         request.apply.check(&request.sources)?;
         let id = request.id.clone().unwrap_or_else(SessionId::mint);
         let canonical = request::canonical(&request);
@@ -77,19 +93,40 @@ impl Operations {
             owner: Owner::Agent,
             request: Some(masker.mask(record)),
         };
+        // Known before its session is there to be found, so that a cancel that comes at once is not lost.
+        let live = Live::enter(&self.inner, &id);
         let session = match self.inner.context.journal.create(new).await? {
             Created::New(session) => session,
             Created::Known(session) => return self.join(session, &canonical),
         };
-        let folder = RunFolder::of(&self.inner.context.data_dir, &id);
-        let kept = folder.create(&files).and_then(|()| folder.save(&run));
-        if let Err(error) = kept {
-            self.give_up(&id, "the run folder could not be written; nothing was changed").await;
-            return Err(OpError::Folder(error));
-        }
-        let work = self.work(run, folder, ticket, &masker).map_err(OpError::Folder)?;
-        self.run(id, work);
+        let work = match self.keep(run, &files, ticket, &masker, live.cancel.clone()) {
+            Ok(work) => work,
+            Err(error) => {
+                self.give_up(&id, "the run folder could not be written; nothing was changed").await;
+                return Err(OpError::Folder(error));
+            }
+        };
+        self.run(live, work, None);
         Ok(StartOutcome::Started(session))
+    }
+
+    /// Writes the run folder: from here on the next agent can go on with it.
+    fn keep(
+        &self,
+        run: Run,
+        files: &[(SourcePath, Content)],
+        ticket: Ticket,
+        masker: &Masker,
+        cancel: CancellationToken,
+    ) -> io::Result<Work> {
+        let id = SessionId::parse(&run.id).map_err(io::Error::other)?;
+        let folder = RunFolder::of(&self.inner.context.data_dir, &id);
+        folder.create(files)?;
+        folder.save(&run)?;
+        if cancel.is_cancelled() {
+            folder.request_cancel("")?;
+        }
+        self.work(run, folder, ticket, masker, cancel)
     }
 
     fn join(&self, session: Session, canonical: &Value) -> Result<StartOutcome, OpError> {
@@ -133,7 +170,8 @@ impl Operations {
         folder: RunFolder,
         ticket: Ticket,
         masker: &Masker,
-    ) -> std::io::Result<Work> {
+        cancel: CancellationToken,
+    ) -> io::Result<Work> {
         let texts = folder.read_sources(&run.sources)?;
         // Templates are left to what they render: their secrets turn up there, with their values.
         let plain = texts.iter().filter(|(path, _)| !path.contains("/templates/"));
@@ -141,12 +179,11 @@ impl Operations {
         if let Ok(manifest) = std::fs::read(folder.manifest()) {
             known.extend(find_secrets(&String::from_utf8_lossy(&manifest)));
         }
-        let cancel = CancellationToken::new();
         if folder.is_cancel_requested() {
             cancel.cancel();
         }
         let journal = self.inner.context.journal.clone();
-        let id = SessionId::parse(&run.id).map_err(std::io::Error::other)?;
+        let id = SessionId::parse(&run.id).map_err(io::Error::other)?;
         let reporter = Reporter::new(journal.clone(), id, masker.with(known), run.said);
         let launcher = self.inner.context.launcher.clone();
         Ok(Work { run, folder, reporter, launcher, cancel, ticket, texts, watch: None, journal })

@@ -1,6 +1,6 @@
 //! The second step: `helm template`, which says what will be there and fails before anything is changed.
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use futures::future::join_all;
 use ktl_chart::blame::{HelmStep, Outcome};
@@ -25,9 +25,13 @@ impl Work {
     pub(super) async fn render(&mut self) -> Result<Apply, StepError> {
         let began = now_nanos();
         self.reporter.phase(PhaseName::Render, PhaseState::Running, "", began).await?;
-        self.launch_render().await?;
         let at = self.folder.render();
-        let end = self.follow_helm(&at, "render", PhaseName::Render).await?;
+        let mut end = self.render_once(&at).await?;
+        if matches!(end, HelmEnd::Gone) && !self.cancel.is_cancelled() {
+            // A render changes nothing, so one that somebody killed is simply done again, once.
+            self.folder.forget_render()?;
+            end = self.render_once(&at).await?;
+        }
         let (state, message, next) = match end {
             _ if self.cancel.is_cancelled() => {
                 (PhaseState::Cancelled, String::new(), Apply::cancelled("before it changed anything"))
@@ -61,11 +65,17 @@ impl Work {
         Ok(next)
     }
 
+    async fn render_once(&mut self, at: &Path) -> Result<HelmEnd, StepError> {
+        self.launch_render().await?;
+        self.follow_helm(at, "render", PhaseName::Render).await
+    }
+
     async fn launch_render(&self) -> Result<(), StepError> {
-        let (version, apis) = match connect(&self.run.target).await {
-            Ok(client) => timeout(ASK, capabilities(&client)).await.unwrap_or_default(),
-            Err(_) => (None, Vec::new()),
+        let asked = async {
+            let client = connect(&self.run.target).await.ok()?;
+            timeout(ASK, capabilities(&client)).await.ok()
         };
+        let (version, apis) = self.cancel.run_until_cancelled(asked).await.flatten().unwrap_or_default();
         let (chart, values) = (self.run.chart_argument(), self.run.values());
         let args = self.run.deploy(&chart, &values).template(version.as_deref(), &apis);
         let command = self.helm_command(args, Some(self.folder.manifest()), GRACE_SECONDS);

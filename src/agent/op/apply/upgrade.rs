@@ -33,6 +33,12 @@ impl Work {
             self.reporter.phase(PhaseName::Rollout, PhaseState::Running, "", since).await?;
             self.open_watch().await?;
         }
+        // Who asked while the watch was opened has asked before anything was changed.
+        if self.cancel.is_cancelled() && !at.exists() {
+            self.reporter.phase(PhaseName::Upgrade, PhaseState::Cancelled, "", since).await?;
+            self.close_rollout(PhaseState::Cancelled, "", since).await?;
+            return Ok(Apply::cancelled("before it changed anything"));
+        }
         self.launch_upgrade().await?;
         match self.follow_helm(&at, "helm", PhaseName::Upgrade).await? {
             HelmEnd::Gone => Ok(Apply::lost("helm and its shim are gone without an answer")),

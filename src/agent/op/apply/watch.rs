@@ -42,7 +42,10 @@ impl Work {
         let rendered = self.rendered()?;
         let board = Board::new(&rendered);
         let told = self.recall().await?;
-        match connect(&self.run.target).await {
+        let Some(connected) = self.cancel.run_until_cancelled(connect(&self.run.target)).await else {
+            return Ok(());
+        };
+        match connected {
             Ok(client) => {
                 let feed = Feed::open(&client, board.objects());
                 self.watch = Some(Watch { feed, board, told });
