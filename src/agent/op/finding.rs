@@ -59,7 +59,7 @@ pub fn to_fact(finding: chart::Finding, texts: Texts<'_>) -> Finding {
         severity: severity.into(),
         code: finding.code.to_owned(),
         confidence: confidence.into(),
-        message: shortened(finding.message),
+        message: cut(&finding.message, MAX_MESSAGE),
         related: related.collect(),
         object: finding.object.map(from_chart),
         field: finding.field.unwrap_or_default(),
@@ -115,10 +115,6 @@ impl Texts<'_> {
             (first..=last + AROUND).map_while(|line| Some(cut(index.line(line)?.of(masked.get()), MAX_LINE)));
         Some(Excerpt { first_line: u32::try_from(first + 1).ok()?, lines: lines.collect() })
     }
-}
-
-fn shortened(message: String) -> String {
-    cut(&message, MAX_MESSAGE)
 }
 
 fn cut(text: &str, most: usize) -> String {
