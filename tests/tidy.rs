@@ -82,6 +82,7 @@ const ONLY: &[Only] = &[
             "src/agent/store/sqlite",
             "src/agent/shutdown.rs",
             "src/agent/op.rs",
+            "src/agent/kube/config.rs",
         ],
         why: "tasks are spawned in named places, each behind a panic barrier",
     },

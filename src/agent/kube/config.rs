@@ -199,6 +199,7 @@ pub async fn connect(target: &Target) -> Result<Client, KubeError> {
     let made = tokio::task::spawn_blocking(move || Client::try_from(config));
     match timeout(PLUGIN, made).await {
         Ok(Ok(made)) => made.map_err(|source| KubeError::Client { cluster, source }),
+        Ok(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
         Ok(Err(_)) | Err(_) => Err(KubeError::Silent { cluster, seconds: PLUGIN.as_secs() }),
     }
 }
