@@ -159,9 +159,18 @@ fn check_chart(chart: &str) -> Result<(), RequestError> {
 }
 
 /// `--set-file a=path,b=path` makes helm read files of the agent's disk, so each path has to be a source.
+///
+/// Helm has lists (`{a,b}`) and escapes (`\`) in this flag. Only expressions without them are let through: for these
+/// the paths that helm reads are the ones that are seen here.
 fn check_set_file(field: &str, expression: &str, sources: &Manifest) -> Result<(), RequestError> {
+    if let Some(found) = expression.chars().find(|found| matches!(found, '\\' | '{' | '}')) {
+        let fault =
+            format!("{found:?} is not allowed with a file; write key=path, with a key and a path without it");
+        return Err(RequestError::new(field, fault));
+    }
     for part in expression.split(',') {
-        let Some((_, path)) = part.split_once('=') else {
+        let pair = part.split_once('=').filter(|(_, path)| !path.contains('='));
+        let Some((_, path)) = pair else {
             return Err(RequestError::new(field, "is not key=path, or several with commas between them"));
         };
         let path = SourcePath::parse(path).map_err(|error| RequestError::new(field, error.to_string()))?;
@@ -301,6 +310,17 @@ mod tests {
         );
         check(|apply| apply.set = file("a=other.pem"), Err("other.pem is not among the sources"));
         check(|apply| apply.set = file("nothing"), Err("key=path"));
+    }
+
+    /// Helm reads `{…}` as a list and `\` as an escape, so that another file than the one we see would be read.
+    #[test]
+    fn files_for_set_are_sources_in_the_grammar_of_helm_too() {
+        let odd = sources(&["{/etc/hostname}", "y=/etc/hostname", "a,b", "ca.pem"]);
+        for expression in ["k={/etc/hostname}", r"x\=y=/etc/hostname", "k=y=/etc/hostname", r"k=a\,b"] {
+            let request = ApplyRequest { set: file(expression), ..apply() };
+            let error = request.check(&odd).unwrap_err();
+            assert_eq!(error.field, "apply.set[0]", "{expression}");
+        }
     }
 
     #[test]
