@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq as _;
 
 pub use self::{
-    codes::{Browsers, COOKIE, Minted, Redeemed},
+    codes::{Browsers, COOKIE, Minted, Redeemed, SECURE_COOKIE},
     door::{Door, guard},
     hosts::Hosts,
 };
@@ -100,7 +100,7 @@ pub(crate) fn principal(
 fn cookies(headers: &HeaderMap) -> Vec<&str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value).collect()
+    pairs.filter(|(name, _)| matches!(*name, COOKIE | SECURE_COOKIE)).map(|(_, value)| value).collect()
 }
 
 /// `Bearer x` and `x` are the same to clients of the public API.

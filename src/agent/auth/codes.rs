@@ -16,6 +16,8 @@ use crate::session::{SessionId, Timestamp};
 
 /// The name of the browser's cookie.
 pub const COOKIE: &str = "ktl_session";
+/// Its name over TLS: with this prefix a browser lets no neighboring host and no page in clear set it.
+pub const SECURE_COOKIE: &str = "__Host-ktl_session";
 /// How long a code may wait in a link.
 const CODE_LIFE: Duration = Duration::from_mins(1);
 /// How long a browser stays in.
@@ -62,9 +64,11 @@ impl Browsers {
         let code = random();
         let mut state = self.lock();
         state.codes.retain(|_, code| code.until > now);
-        if state.codes.len() < MOST {
-            state.codes.insert(code.clone(), Code { page, until: now + CODE_LIFE });
+        if state.codes.len() >= MOST {
+            let oldest = state.codes.iter().min_by_key(|(_, code)| code.until).map(|(text, _)| text.clone());
+            oldest.and_then(|oldest| state.codes.remove(&oldest));
         }
+        state.codes.insert(code.clone(), Code { page, until: now + CODE_LIFE });
         let life = i64::try_from(CODE_LIFE.as_nanos()).unwrap_or(0);
         Minted { code, expires: Timestamp(Timestamp::now().0 + life) }
     }
@@ -125,6 +129,15 @@ mod tests {
         let Redeemed::Cookie(id) = browsers.redeem(Some(&page), &minted.code) else { panic!("refused") };
         assert!(browsers.knows(&id) && !browsers.knows(&minted.code));
         assert_eq!(browsers.redeem(Some(&page), &minted.code), Redeemed::Refused);
+    }
+
+    #[test]
+    fn the_oldest_code_gives_way_and_the_newest_works() {
+        let browsers = Browsers::default();
+        let codes: Vec<String> = (0..=MOST).map(|_| browsers.mint(None).code).collect();
+        assert!(matches!(browsers.redeem(None, &codes[MOST]), Redeemed::Cookie(_)));
+        assert_eq!(browsers.redeem(None, &codes[0]), Redeemed::Refused);
+        assert!(matches!(browsers.redeem(None, &codes[1]), Redeemed::Cookie(_)));
     }
 
     #[test]

@@ -53,10 +53,12 @@ impl Door {
             return Ok(principal.ok());
         }
         let principal = principal.map_err(denied)?;
-        if principal == Principal::Browser && is_grpc(headers) {
-            // A browser was let in to read; what runs and ends things needs the token.
+        // A browser was let in to read; what runs and ends things needs the token. Told by method and path: gRPC is
+        // served whatever the content type says.
+        let reads = is_safe && request.uri().path().starts_with("/api/v1/");
+        if principal == Principal::Browser && !reads {
             let next = "call with `authorization: Bearer TOKEN`";
-            return Err(Refusal::new(StatusCode::FORBIDDEN, "a browser's session may not call gRPC", next));
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "a browser's session may only read", next));
         }
         Ok(Some(principal))
     }
@@ -186,6 +188,28 @@ mod tests {
             [("cookie", &*cookie), ("sec-fetch-site", "same-origin"), ("content-type", "application/grpc")];
         let call = "/ktl.control.v1.OperationService/Cancel";
         assert_eq!(ask(&door, "POST", call, &grpc), Err(StatusCode::FORBIDDEN));
+    }
+
+    /// What serves gRPC does not look at the content type, so neither may what refuses it.
+    #[test]
+    fn a_cookie_reads_and_nothing_else() {
+        let door = door(Some("s3cret"));
+        let code = door.browsers.mint(None).code;
+        let crate::auth::Redeemed::Cookie(id) = door.browsers.redeem(None, &code) else { panic!("refused") };
+        for (name, content) in [("ktl_session", "text/plain"), ("__Host-ktl_session", "application/json")] {
+            let cookie = format!("{name}={id}");
+            let with = |method, path| {
+                let headers =
+                    [("cookie", &*cookie), ("sec-fetch-site", "same-origin"), ("content-type", content)];
+                ask(&door, method, path, &headers)
+            };
+            assert_eq!(with("GET", "/api/v1/sessions"), Ok(Some(Principal::Browser)));
+            let call = "/ktl.control.v1.OperationService/Cancel";
+            assert_eq!(with("POST", call), Err(StatusCode::FORBIDDEN));
+            assert_eq!(with("GET", call), Err(StatusCode::FORBIDDEN));
+            assert_eq!(with("DELETE", "/api/v1/sessions/x"), Err(StatusCode::FORBIDDEN));
+            assert_eq!(with("POST", "/api/v1/auth/code"), Ok(Some(Principal::Browser)));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Refusal, Web};
 use crate::{
-    auth::{COOKIE, Redeemed},
+    auth::{COOKIE, Redeemed, SECURE_COOKIE},
     session::SessionId,
 };
 
@@ -36,7 +36,7 @@ pub(super) async fn redeem(
     match web.browsers.redeem(page.as_ref(), &asked.code) {
         Redeemed::Cookie(id) => {
             let secure = web.base.starts_with("https://");
-            let cookie = Cookie::build((COOKIE, id))
+            let cookie = Cookie::build((if secure { SECURE_COOKIE } else { COOKIE }, id))
                 .path("/")
                 .http_only(true)
                 .secure(secure)
