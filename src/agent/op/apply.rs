@@ -36,7 +36,7 @@ use ktl_chart::blame::{Case, Outcome, blame};
 pub enum Apply {
     /// It waits behind another operation on its release.
     Queue,
-    /// It keeps its sources.
+    /// It says what its sources are.
     Sources,
     /// `helm template`.
     Render,
@@ -121,7 +121,7 @@ impl Apply {
         }
         Ok(match self {
             Self::Queue => work.wait_for_turn().await?,
-            Self::Sources => work.keep_sources().await?,
+            Self::Sources => work.name_sources().await?,
             Self::Render => work.render().await?,
             Self::Upgrade { since } => work.upgrade(since).await?,
             Self::Rollout { since } => work.roll_out(since).await?,

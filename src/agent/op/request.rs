@@ -189,6 +189,28 @@ pub fn canonical(request: &StartRequest) -> Value {
     serde_json::json!({ "apply": request.apply, "cluster": request.cluster, "sources": request.sources })
 }
 
+/// A canonical request as it is kept, to name differences: without the values of `--set`, whose names need not tell
+/// that they are secret. Whether two requests are the same is for the digest of the whole to say.
+pub fn to_keep(canonical: &Value) -> Value {
+    let mut kept = canonical.clone();
+    let set = kept.pointer_mut("/apply/set").and_then(Value::as_array_mut);
+    for value in set.into_iter().flatten() {
+        if let Some(Value::String(text)) = value.get_mut("expression") {
+            *text = without_value(text);
+        }
+    }
+    kept
+}
+
+/// `a.b=c` without its `c`. What is no plain name may be a value already, as in `--set-json`.
+fn without_value(expression: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-[]/".contains(c);
+    match expression.split_once('=') {
+        Some((name, _)) if name.chars().all(plain) => format!("{name}=(hidden)"),
+        _ => "(hidden)".to_owned(),
+    }
+}
+
 /// The digest of a canonical request.
 pub fn digest(canonical: &Value) -> String {
     ContentHash::of(canonical.to_string().as_bytes()).to_string()
@@ -334,6 +356,16 @@ mod tests {
             let apply = ApplyRequest { wait, atomic, ..apply() };
             assert_eq!((apply.helm_waits(), apply.watches_rollout()), (helm, rollout), "{wait:?} {atomic}");
         }
+    }
+
+    #[test]
+    fn values_of_set_are_not_kept() {
+        let set = ["note=canary-1", "a.b[0]=x,c=canary-2", r#"{"x":"canary-3=4"}"#, "canary-5"];
+        let set: Vec<_> = set.map(|expression| json!({ "kind": "plain", "expression": expression })).into();
+        let kept = to_keep(&json!({ "apply": { "release": "web", "set": set } }));
+        let expressions: Vec<_> = (0..4).map(|at| kept["apply"]["set"][at]["expression"].clone()).collect();
+        assert_eq!(expressions, ["note=(hidden)", "a.b[0]=(hidden)", "(hidden)", "(hidden)"]);
+        assert_eq!(kept["apply"]["release"], "web");
     }
 
     #[test]

@@ -85,7 +85,10 @@ impl Operations {
             workspace: claims.workspace,
         };
         let masker = self.masker(&id, &run);
-        let record = RequestRecord { digest: request::digest(&canonical), canonical: canonical.to_string() };
+        let record = RequestRecord {
+            digest: request::digest(&canonical),
+            canonical: request::to_keep(&canonical).to_string(),
+        };
         let new = NewSession {
             id: id.clone(),
             meta: masker.mask(meta),
@@ -137,7 +140,7 @@ impl Operations {
             return Ok(StartOutcome::Joined(session));
         }
         // Both sides masked with the session's own marks, so that equal secrets look equal.
-        let now = RequestRecord { digest: String::new(), canonical: canonical.to_string() };
+        let now = RequestRecord { digest: String::new(), canonical: request::to_keep(canonical).to_string() };
         let now = self.inner.context.journal.masker(&session.id, []).mask(now).into_inner();
         let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
         let difference = request::differences(&read(&record.canonical), &read(&now.canonical));

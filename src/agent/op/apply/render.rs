@@ -42,11 +42,13 @@ impl Work {
             }
             HelmEnd::Exit(exit) if exit.succeeded() => {
                 let rendered = self.rendered()?;
+                self.keep_sources().await?;
                 let message = format!("{} objects", rendered.objects.len());
                 self.reporter.say(vec![Body::Objects(ObjectList { objects: rendered.names() })]).await?;
                 (PhaseState::Succeeded, message, Apply::Upgrade { since: now_nanos() })
             }
             HelmEnd::Exit(exit) => {
+                self.keep_sources().await?;
                 let outcome = match exit.error {
                     Some(error) => Outcome::Message(format!("cannot run helm: {error}")),
                     None => Outcome::Helm {

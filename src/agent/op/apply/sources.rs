@@ -1,10 +1,14 @@
-//! The first step: say what runs, and keep the masked sources with the session.
+//! The first step: say what runs, on which sources. Their masked copies are kept once the render showed what in them
+//! is secret.
+
+use std::fs;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Apply, StepError, Work};
 use crate::{
     frame::{Body, PhaseName, PhaseState, SourceRef, Started},
+    mask::find_secrets,
     shim::now_nanos,
 };
 
@@ -12,11 +16,24 @@ use crate::{
 const AT_ONCE: usize = 64;
 
 impl Work {
-    pub(super) async fn keep_sources(&mut self) -> Result<Apply, StepError> {
+    pub(super) async fn name_sources(&mut self) -> Result<Apply, StepError> {
         let began = now_nanos();
         let started = self.started();
         self.reporter.say(vec![Body::Started(started)]).await?;
         self.reporter.phase(PhaseName::Sources, PhaseState::Running, "", began).await?;
+        let count = self.run.sources.iter().count();
+        let bytes: u64 = self.run.sources.iter().map(|(_, listed)| listed.size).sum();
+        let message = format!("{count} files, {bytes} bytes");
+        self.reporter.phase(PhaseName::Sources, PhaseState::Succeeded, &message, began).await?;
+        Ok(Apply::Render)
+    }
+
+    /// Keeps masked copies of the sources with the session. Only after the render: a value may flow into a Secret
+    /// under a name that does not tell.
+    pub(super) async fn keep_sources(&mut self) -> Result<(), StepError> {
+        // Of a render that failed there may be a part, or nothing.
+        let manifest = fs::read(self.folder.manifest()).unwrap_or_default();
+        self.reporter.hide(find_secrets(&String::from_utf8_lossy(&manifest)));
         let masker = self.reporter.masker().clone();
         let id = self.reporter.id().clone();
         let (journal, masker, id) = (&self.journal, &masker, &id);
@@ -29,12 +46,7 @@ impl Work {
             })
         });
         let kept: Vec<_> = kept.collect();
-        stream::iter(kept).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        let count = self.run.sources.iter().count();
-        let bytes: u64 = self.run.sources.iter().map(|(_, listed)| listed.size).sum();
-        let message = format!("{count} files, {bytes} bytes");
-        self.reporter.phase(PhaseName::Sources, PhaseState::Succeeded, &message, began).await?;
-        Ok(Apply::Render)
+        Ok(stream::iter(kept).buffer_unordered(AT_ONCE).try_collect::<()>().await?)
     }
 
     fn started(&self) -> Started {
@@ -63,5 +75,93 @@ impl Work {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             timeout_seconds: i64::try_from(apply.timeout_seconds).unwrap_or(i64::MAX),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{
+        clusters::Target,
+        helm::{Helm, Major, Version},
+        journal::Journal,
+        mask::MarkKey,
+        op::{
+            queue::Queue,
+            report::Reporter,
+            request::{ApplyRequest, Claims},
+            run::{Run, RunFolder},
+        },
+        session::{Meta, Owner, SessionId, Tags},
+        shim::Launcher,
+        sources::{ContentHash, Listed, Manifest, SourcePath},
+        store::{NewSession, sqlite::SqliteStore},
+    };
+
+    const VALUES: &str = "note: canary-4711\nreplicas: 2\n";
+
+    fn run(id: &SessionId) -> Run {
+        let apply = serde_json::json!({
+            "release": "web", "namespace": "", "chart": "chart", "chart_version": "", "values": [], "set": [],
+            "wait": null, "atomic": false, "timeout_seconds": 60, "create_namespace": false, "fail_fast": false,
+            "queue": true, "config_path": null,
+        });
+        let apply: ApplyRequest = serde_json::from_value(apply).unwrap();
+        let listed = Listed { sha256: ContentHash::of(VALUES.as_bytes()), size: VALUES.len() as u64 };
+        let sources = Manifest::new([(SourcePath::parse("values.yaml").unwrap(), listed)]).unwrap();
+        let target =
+            Target { name: "dev".into(), kubeconfig: Vec::new(), context: None, namespace: "default".into() };
+        let helm =
+            Helm { program: "helm".into(), version: Version { text: "v4.0.0".into(), major: Major::Four } };
+        Run::new(id, apply, sources, target, helm, &Claims::default())
+    }
+
+    async fn work(data: &std::path::Path) -> Work {
+        let journal =
+            Journal::new(Arc::new(SqliteStore::open(&data.join("sessions.db")).unwrap()), MarkKey::random());
+        let id = SessionId::mint();
+        let masker = journal.masker(&id, []);
+        let (meta, tags) = (masker.mask(Meta::default()), masker.mask(Tags::new()));
+        let new = NewSession { id: id.clone(), meta, tags, owner: Owner::Agent, request: None };
+        journal.create(new).await.unwrap();
+        let (run, folder) = (run(&id), RunFolder::of(data, &id));
+        folder.create(&[]).unwrap();
+        Work {
+            ticket: Queue::default().enter(run.release_key(), id.clone()),
+            run,
+            folder,
+            reporter: Reporter::new(journal.clone(), id, masker, 0),
+            launcher: Launcher::new("none".into()),
+            cancel: CancellationToken::new(),
+            texts: BTreeMap::from([("values.yaml".to_owned(), VALUES.to_owned())]),
+            watch: None,
+            journal,
+        }
+    }
+
+    fn is_on_disk(data: &std::path::Path, words: &str) -> bool {
+        ["sessions.db", "sessions.db-wal"].iter().any(|name| {
+            let bytes = fs::read(data.join(name)).unwrap_or_default();
+            bytes.windows(words.len()).any(|window| window == words.as_bytes())
+        })
+    }
+
+    #[tokio::test]
+    async fn a_value_that_the_render_shows_to_be_secret_is_never_stored() {
+        let data = tempfile::tempdir().unwrap();
+        let mut work = work(data.path()).await;
+        assert_eq!(work.name_sources().await.unwrap(), Apply::Render);
+        assert!(!is_on_disk(data.path(), "canary-4711"), "stored before the render");
+        let secret = "kind: Secret\nstringData:\n  note: canary-4711\n";
+        fs::write(work.folder.manifest(), secret).unwrap();
+        work.keep_sources().await.unwrap();
+        let stored = work.journal.read_source(work.reporter.id(), "values.yaml").await.unwrap().unwrap();
+        assert_eq!(stored.masked, "note: ***********\nreplicas: 2\n");
+        assert!(is_on_disk(data.path(), "replicas: 2"), "it looks in the wrong place");
+        assert!(!is_on_disk(data.path(), "canary-4711"), "stored after the render");
     }
 }

@@ -131,3 +131,20 @@ async fn a_deletion_that_was_interrupted_is_finished_by_the_next_sweep() {
     store.prune(Retention::default()).await.unwrap();
     assert_eq!(frames().await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_source_that_is_put_again_counts_once() {
+    let (_folder, path) = scratch();
+    let (store, id) = with_session(&path).await;
+    let bytes = || {
+        store.readers.run(|tx| {
+            tx.query_row("SELECT bytes FROM sessions", [], |row| row.get::<_, i64>(0)).map_err(rows::fail)
+        })
+    };
+    let before = bytes().await.unwrap();
+    for text in ["one", "three", "three"] {
+        let masked = crate::mask::Masker::new([]).mask_source(text);
+        store.put_source(&id, "a.yaml", masked, "h").await.unwrap();
+    }
+    assert_eq!(bytes().await.unwrap() - before, 5);
+}

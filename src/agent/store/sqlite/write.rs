@@ -274,6 +274,12 @@ pub(super) fn put_source(
     sha256: &str,
 ) -> Result<(), StoreError> {
     let stored = rows::require(tx, id)?;
+    let before: i64 = tx
+        .prepare_cached(
+            "SELECT ifnull(sum(length(CAST(masked AS BLOB))), 0) FROM sources WHERE session = ? AND path = ?",
+        )
+        .and_then(|mut statement| statement.query_row(params![stored.key, path], |row| row.get(0)))
+        .map_err(fail)?;
     tx.prepare_cached(
         "INSERT INTO sources (session, path, sha256, masked) VALUES (?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, masked = excluded.masked",
@@ -282,7 +288,7 @@ pub(super) fn put_source(
     .map_err(fail)?;
     let size = i64::try_from(masked.len()).unwrap_or(i64::MAX);
     tx.prepare_cached("UPDATE sessions SET bytes = bytes + ? WHERE key = ?")
-        .and_then(|mut statement| statement.execute(params![size, stored.key]))
+        .and_then(|mut statement| statement.execute(params![size - before, stored.key]))
         .map_err(fail)?;
     Ok(())
 }
