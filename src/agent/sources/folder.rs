@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use super::{Manifest, SourceError, SourcePath, pool::Content};
+use super::{ContentHash, Listed, Manifest, SourceError, SourcePath, pool::Content};
 
 /// Writes the files below `folder`, which is made first. Existing files are never followed or overwritten.
 pub fn write(folder: &Path, files: &[(SourcePath, Content)]) -> Result<(), SourceError> {
@@ -19,10 +19,17 @@ pub fn write(folder: &Path, files: &[(SourcePath, Content)]) -> Result<(), Sourc
     private_folder(folder).map_err(|source| SourceError::Write { path: ".".to_owned(), source })
 }
 
-/// Reads back what [`write()`] wrote, as text; bytes that are no UTF-8 are replaced.
+/// Reads back what [`write()`] wrote, as text; bytes that are no UTF-8 are replaced. A file that is not what was sent
+/// is an error: a power cut may have left a part of it, and a part of some values is a valid file too.
 pub fn read(folder: &Path, manifest: &Manifest) -> io::Result<BTreeMap<String, String>> {
-    let text = |path: &SourcePath| fs::read(path.below(folder)).map(|bytes| to_text(&bytes));
-    manifest.iter().map(|(path, _)| Ok((path.to_string(), text(path)?))).collect()
+    let text = |(path, listed): (&SourcePath, &Listed)| {
+        let bytes = fs::read(path.below(folder))?;
+        if ContentHash::of(&bytes) != listed.sha256 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{path} is not what was sent")));
+        }
+        Ok((path.to_string(), to_text(&bytes)))
+    };
+    manifest.iter().map(text).collect()
 }
 
 /// Makes a folder and its parents, each for its owner only.
@@ -40,7 +47,9 @@ fn write_one(folder: &Path, path: &SourcePath, content: &[u8]) -> io::Result<()>
         private_folder(parent)?;
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
-    file.write_all(content)
+    file.write_all(content)?;
+    // The run is adopted after a power cut only with all of its files.
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -63,6 +72,19 @@ mod tests {
         let mode = |path: &str| fs::metadata(folder.join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("."), mode("chart"), mode("values.yaml")), (0o700, 0o700, 0o600));
         assert_eq!(fs::read(folder.join("chart/templates/a.yaml")).unwrap(), b"a: 1\n");
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_was_sent_is_not_read_back() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("src");
+        write(&folder, &files(&[("values.yaml", b"replicas: 10\n")])).unwrap();
+        let listed = Listed { sha256: ContentHash::of(b"replicas: 10\n"), size: 13 };
+        let manifest = Manifest::new([(SourcePath::parse("values.yaml").unwrap(), listed)]).unwrap();
+        assert_eq!(read(&folder, &manifest).unwrap()["values.yaml"], "replicas: 10\n");
+        fs::write(folder.join("values.yaml"), "replicas: 1").unwrap();
+        let error = read(&folder, &manifest).unwrap_err().to_string();
+        assert!(error.contains("values.yaml"), "{error}");
     }
 
     #[test]
