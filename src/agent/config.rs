@@ -49,7 +49,7 @@ pub struct ServeArgs {
     /// File whose content clients have to send as a bearer token. Needed off loopback.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Started by an editor for its own user: takes kubeconfig paths from requests.
+    /// Started by an editor for its own user: takes kubeconfig paths from requests. Needs a token and loopback.
     #[arg(long)]
     pub local: bool,
     /// The helm to run.
@@ -128,6 +128,12 @@ impl Config {
                 "--listen {}: everybody could use this agent; name a secret with --token-file, or listen on 127.0.0.1",
                 args.listen
             ));
+        }
+        if args.local && !has_token {
+            note("--local: requests may name kubeconfigs, whose plugins run as you; add --token-file".into());
+        }
+        if args.local && listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+            note(format!("--local: --listen {} is open to others; listen on 127.0.0.1", args.listen));
         }
         let public_url = args.public_url.as_deref().map(public_url).and_then(|url| check(url, &mut note));
         let tls = check(tls(args.tls_cert.as_deref(), args.tls_key.as_deref()), &mut note).flatten();
@@ -243,7 +249,23 @@ mod tests {
 
     #[test]
     fn only_the_local_agent_prunes_by_itself() {
+        let token = tempfile::NamedTempFile::new().unwrap();
+        fs::write(token.path(), "s3cret").unwrap();
+        let local = ["--data", "d", "--local", "--token-file", token.path().to_str().unwrap()];
         assert_eq!(config(&["--data", "d"]).ok().unwrap().retention, Retention::default());
-        assert_eq!(config(&["--data", "d", "--local"]).ok().unwrap().retention.max_sessions, Some(1000));
+        assert_eq!(config(&local).ok().unwrap().retention.max_sessions, Some(1000));
+    }
+
+    /// Who may name a kubeconfig may run its credential plugin, as the user.
+    #[test]
+    fn the_local_agent_is_for_its_own_user_only() {
+        let token = tempfile::NamedTempFile::new().unwrap();
+        fs::write(token.path(), "s3cret").unwrap();
+        let open = config(&["--data", "d", "--local"]).err().unwrap().to_string();
+        assert!(open.contains("--local") && open.contains("--token-file"), "{open}");
+        let token = token.path().to_str().unwrap();
+        let far = ["--data", "d", "--local", "--listen", "0.0.0.0:0", "--token-file", token];
+        let far = config(&far).err().unwrap().to_string();
+        assert!(far.contains("--local") && far.contains("127.0.0.1"), "{far}");
     }
 }

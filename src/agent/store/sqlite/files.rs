@@ -36,10 +36,10 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     Ok(connection)
 }
 
-/// Makes a folder that only its owner can read, and its parents; tightens one that is there.
+/// Makes a folder that only its owner can read, and its parents. One that is there keeps its rights: it may be the
+/// user's home, and every file of ours is for its owner only by itself.
 pub fn private_folder(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// SQLite gives its WAL the rights of the file, so the file is made before SQLite would.
@@ -112,4 +112,21 @@ fn quick_check(connection: &Connection, store: &str) -> Result<(), StoreError> {
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| failed(store, error))?;
     if said == "ok" { Ok(()) } else { Err(StoreError::Damaged { store: store.to_owned(), why: said }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_was_there_keeps_its_rights() {
+        let home = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        private_folder(home.path()).unwrap();
+        assert_eq!(mode(home.path()), 0o755);
+        let made = home.path().join("a/b");
+        private_folder(&made).unwrap();
+        assert_eq!((mode(&made), mode(&home.path().join("a"))), (0o700, 0o700));
+    }
 }
