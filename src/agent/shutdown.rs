@@ -6,6 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{
+    Stream, StreamExt as _,
+    stream::{self, BoxStream},
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::timeout,
@@ -29,6 +33,24 @@ struct Activity {
 
 /// A connection, until it is dropped.
 pub struct Connected(Arc<Mutex<Activity>>);
+
+/// The items, or an error as the last one when the agent stops before they end: what was cut off must not look whole.
+pub(crate) fn whole_or<T: Send + 'static, E: Send + 'static>(
+    items: impl Stream<Item = Result<T, E>> + Send + 'static,
+    stop: CancellationToken,
+    cut: impl FnOnce() -> E + Send + 'static,
+) -> BoxStream<'static, Result<T, E>> {
+    let state = Some((items.boxed(), stop, cut));
+    let stream = stream::unfold(state, |state| async move {
+        let (mut items, stop, cut) = state?;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Some((Err(cut()), None)),
+            item = items.next() => item.map(|item| (item, Some((items, stop, cut)))),
+        }
+    });
+    stream.boxed()
+}
 
 /// Some tasks did not end within the grace.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +109,18 @@ pub fn signals() -> io::Result<impl Future<Output = &'static str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_the_end_of_the_agent_cuts_off_does_not_look_whole() {
+        let stop = CancellationToken::new();
+        let items = || stream::iter([Ok(1), Ok(2)]);
+        let whole: Vec<_> = whole_or(items(), stop.clone(), || "cut").collect().await;
+        assert_eq!(whole, [Ok(1), Ok(2)]);
+        let mut endless = whole_or(items().chain(stream::pending()), stop.clone(), || "cut");
+        assert_eq!((endless.next().await, endless.next().await), (Some(Ok(1)), Some(Ok(2))));
+        stop.cancel();
+        assert_eq!((endless.next().await, endless.next().await), (Some(Err("cut")), None));
+    }
 
     #[tokio::test]
     async fn a_task_that_watches_ends_and_one_that_does_not_is_named() {

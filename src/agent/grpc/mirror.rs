@@ -14,6 +14,7 @@ use crate::{
     http::to_json,
     journal::Followed,
     session::{Cursor, Seq, SessionId, Status as State, Tags, Timestamp},
+    shutdown::whole_or,
     store::{Report, SessionQuery},
 };
 
@@ -147,7 +148,8 @@ impl MirrorService for Mirror {
                 Err(error) => Some(Err(Status::from(error))),
             })
         });
-        Ok(Response::new(chunks(lines.boxed()).take_until(self.0.stop.clone().cancelled_owned()).boxed()))
+        let stopping = || Status::unavailable("the agent is stopping: export again in a moment");
+        Ok(Response::new(chunks(whole_or(lines, self.0.stop.clone(), stopping))))
     }
 }
 

@@ -14,7 +14,8 @@ use crate::{
     grpc::convert,
     journal::Followed,
     session::{Cursor, SessionId, Status},
-    store::{MAX_LIST, SessionQuery},
+    shutdown::whole_or,
+    store::{MAX_LIST, SessionQuery, StoreError},
 };
 
 /// `GET /api/v1/sessions`
@@ -37,8 +38,9 @@ pub(super) async fn detail(State(web): State<Web>, Path(id): Path<String>) -> Re
 pub(super) async fn export(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Refusal> {
     let id = SessionId::parse(&id)?;
     web.journal.require(&id).await?;
-    let lines = web.journal.recorded(&id, Cursor::START).take_until(web.stop.clone().cancelled_owned());
-    let lines = lines.filter_map(|item| {
+    let stopping = || StoreError::Busy("the agent is stopping: export again in a moment".to_owned());
+    let frames = whole_or(web.journal.recorded(&id, Cursor::START), web.stop.clone(), stopping);
+    let lines = frames.filter_map(|item| {
         ready(match item {
             Ok(Followed::Frame(frame)) => Some(Ok(line(frame))),
             Ok(_) => None,
