@@ -84,6 +84,9 @@ impl Board {
 impl State {
     /// Whether that changes what the client should see.
     fn show(&mut self, side: Side, uri: &Uri, diagnostics: Vec<Diagnostic>) -> bool {
+        if diagnostics.is_empty() && !self.files.contains_key(uri.as_str()) {
+            return false;
+        }
         let file = self.files.entry(uri.as_str().to_owned()).or_default();
         let part = match side {
             Side::Text => &mut file.text,
@@ -156,6 +159,13 @@ mod tests {
         assert_eq!(messages(&mut state), sent(&["run"]));
         state.show(Side::Runs, &uri, Vec::new());
         assert_eq!(messages(&mut state), sent(&[]));
+        assert!(state.files.is_empty());
+    }
+
+    #[test]
+    fn a_file_without_problems_is_not_kept() {
+        let mut state = State::default();
+        assert!(!state.show(Side::Runs, &"file:///v".parse().unwrap(), Vec::new()));
         assert!(state.files.is_empty());
     }
 
