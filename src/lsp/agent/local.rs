@@ -195,7 +195,7 @@ impl Found {
     fn into_running(self) -> Running {
         let notice = (!self.is_current()).then(|| {
             format!(
-                "the local agent is version {}, this is {}; it is replaced once its {} running operations have ended",
+                "the local agent is version {}, this is {}; it is replaced by the next start after its {} running operations have ended",
                 self.info.version,
                 env!("CARGO_PKG_VERSION"),
                 self.info.running
