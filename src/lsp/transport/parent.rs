@@ -33,11 +33,19 @@ pub(crate) fn watch(process_id: i64, events: Sender<Event>) -> io::Result<()> {
     let run = move || {
         wait_for_end(pid);
         tracing::warn!(process_id, "the client's process ended");
-        let _ = events.blocking_send(Event::Lost(Loss::Parent));
-        last_resort();
+        tell(&events, last_resort);
     };
     thread::Builder::new().name("lsp-parent".into()).spawn(run)?;
     Ok(())
+}
+
+/// Says that the client is gone. The queue may be full because the server hangs, so the last resort does not wait for
+/// a place in it.
+fn tell(events: &Sender<Event>, last_resort: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name("lsp-last-resort".into()).spawn(last_resort) {
+        tracing::warn!(%error, "no thread for the last resort");
+    }
+    let _ = events.blocking_send(Event::Lost(Loss::Parent));
 }
 
 fn wait_for_end(pid: Pid) {
@@ -84,5 +92,15 @@ mod tests {
         }
         drop(events);
         assert!(lost.blocking_recv().is_none());
+    }
+
+    #[test]
+    fn the_last_resort_does_not_wait_for_a_server_that_hangs() {
+        // Full, and nobody reads.
+        let (events, _hanging) = tokio::sync::mpsc::channel(1);
+        events.try_send(Event::Lost(Loss::Input)).unwrap();
+        let (ended, end) = std::sync::mpsc::channel();
+        thread::spawn(move || tell(&events, move || ended.send(()).unwrap()));
+        end.recv_timeout(Duration::from_secs(10)).expect("the last resort came");
     }
 }
