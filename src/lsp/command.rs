@@ -102,6 +102,16 @@ impl Command {
         let arguments = arguments(name, params.arguments)?;
         Ok((build(arguments), params.work_done_progress_params.work_done_token))
     }
+
+    /// The session that the client named.
+    pub(crate) fn session(&self) -> Option<&str> {
+        let (Self::Apply(arguments)
+        | Self::Cancel(arguments)
+        | Self::Attach(arguments)
+        | Self::OpenReplay(arguments)
+        | Self::ShowSessions(arguments)) = self;
+        arguments.session_id.as_deref()
+    }
 }
 
 fn arguments(command: &str, mut values: Vec<Value>) -> Result<Arguments, String> {

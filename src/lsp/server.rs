@@ -3,12 +3,15 @@
 //! Two rules for every method here. Documents change before the first `.await`: that is what keeps edits in order.
 //! No method waits for a run, for the agent or for an answer of the user: it starts the work, and answers.
 
+use std::time::Duration;
+
 use lsp_types::{
     CodeActionParams, CodeActionResponse, CodeLens, CodeLensParams, DidChangeConfigurationParams,
     DidChangeTextDocumentParams, DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams,
     DidCloseTextDocumentParams, DidOpenTextDocumentParams, ExecuteCommandParams, Hover, HoverParams,
     InitializeParams, InitializeResult, InitializedParams, LSPAny, Uri, WorkDoneProgressCancelParams,
 };
+use tokio::time::timeout;
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::{Client, ClientSocket, LanguageServer, LspService};
 
@@ -18,6 +21,9 @@ use crate::command::{COMMANDS, Command, Desk};
 use crate::documents::{Changed, SyncError};
 use crate::editor::{Editor, display_name};
 use crate::{hover, task};
+
+/// How long a client may take to answer what nobody waits for.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Everything that the methods hand on to.
 pub(crate) struct Server {
@@ -46,6 +52,19 @@ impl Server {
         self.desk.cancel_progress(&params.token);
     }
 
+    /// Asks the client to tell of files that change on disk.
+    async fn watch_files(&self, deadline: Duration) {
+        let registrations = self.editor.agreed().registrations();
+        if registrations.is_empty() {
+            return;
+        }
+        match timeout(deadline, self.editor.client.register_capability(registrations)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the client refused to watch files"),
+            Err(_) => tracing::warn!("the client did not say whether it watches files"),
+        }
+    }
+
     async fn lost_track(&self, uri: &Uri, error: &SyncError) {
         self.analysis.forget(uri);
         let name = display_name(uri);
@@ -65,12 +84,7 @@ impl LanguageServer for Server {
     async fn initialized(&self, _: InitializedParams) {
         self.desk.fetch_settings();
         self.desk.restore();
-        let registrations = self.editor.agreed().registrations();
-        if !registrations.is_empty()
-            && let Err(error) = self.editor.client.register_capability(registrations).await
-        {
-            tracing::warn!(%error, "the client refused to watch files");
-        }
+        self.watch_files(ANSWER_DEADLINE).await;
     }
 
     async fn shutdown(&self) -> Result<()> {
@@ -144,9 +158,11 @@ impl LanguageServer for Server {
         }
         let (command, token) =
             Command::parse(params, &self.editor.agreed().command_prefix).map_err(Error::invalid_params)?;
+        let session = command.session().map(str::to_owned);
         let answer = self.desk.carry_out(command, token).await.map_err(|why| {
             let mut error = Error::invalid_request();
             error.message = why.into();
+            error.data = session.map(|session| serde_json::json!({ "sessionId": session }));
             error
         })?;
         Ok(Some(serde_json::json!(answer)))
@@ -160,4 +176,72 @@ fn commands() -> Vec<&'static str> {
     #[cfg(feature = "fault-injection")]
     let faults = crate::fault::COMMANDS;
     COMMANDS.iter().chain(faults).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use serde_json::json;
+    use tokio::{net::TcpListener, time::timeout};
+
+    use super::*;
+    use crate::command::Arguments;
+
+    /// Opens a folder that names the agent at `listener`.
+    fn open(server: &Server, folder: &Path, listener: &TcpListener) {
+        let address = listener.local_addr().unwrap();
+        std::fs::write(folder.join(".ktl.yaml"), format!("agent: {{ address: 'http://{address}' }}\n"))
+            .unwrap();
+        let root = format!("file://{}", folder.display());
+        let params = json!({ "capabilities": {}, "workspaceFolders": [{ "uri": root, "name": "w" }] });
+        server.desk.configure(&serde_json::from_value(params).unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_the_folder_names_is_contacted_only_after_a_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (service, _socket) = service();
+        let server = service.inner();
+        open(server, folder.path(), &listener);
+        server.desk.restore();
+        let early = timeout(Duration::from_millis(500), listener.accept()).await;
+        assert!(early.is_err(), "opening a folder contacted its agent");
+        // A command that needs no agent itself; what was held back follows it.
+        let _ = server.desk.carry_out(Command::OpenReplay(Arguments::default()), None).await;
+        timeout(Duration::from_secs(10), listener.accept())
+            .await
+            .expect("restored after the command")
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_refused_command_carries_the_session_that_it_named() {
+        let (service, _socket) = service();
+        let refused = |argument| {
+            let params = json!({ "command": "ktl.apply", "arguments": [argument] });
+            service.inner().execute_command(serde_json::from_value(params).unwrap())
+        };
+        let error = refused(json!({ "release": "no-such", "sessionId": "s-1" })).await.unwrap_err();
+        assert_eq!(error.data, Some(json!({ "sessionId": "s-1" })), "{error:?}");
+        assert_eq!(refused(json!({ "release": "no-such" })).await.unwrap_err().data, None);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_answer_holds_nothing_up() {
+        // Requests go out only to a client that has initialized; nobody reads the socket, so no answer comes.
+        let (mut service, _socket) = service();
+        let watching = json!({ "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } } });
+        let request = tower_lsp::jsonrpc::Request::build("initialize")
+            .params(json!({ "capabilities": watching }))
+            .id(1)
+            .finish();
+        tower::Service::call(&mut service, request).await.unwrap();
+        let editor = &service.inner().editor;
+        let unanswered = editor.client.register_capability(editor.agreed().registrations());
+        assert!(timeout(Duration::from_millis(50), unanswered).await.is_err());
+        let watched = service.inner().watch_files(Duration::from_millis(20));
+        timeout(Duration::from_secs(10), watched).await.expect("it gave up waiting");
+    }
 }

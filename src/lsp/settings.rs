@@ -10,6 +10,8 @@ use std::{
 
 use ktl_chart::text::Span;
 
+use crate::workspace;
+
 mod editor;
 mod environment;
 mod file;
@@ -154,6 +156,11 @@ impl<T> Given<T> {
 }
 
 impl Origin {
+    /// Whether a file of the workspace gave it. The user's own file has another name.
+    fn is_in_workspace(&self) -> bool {
+        self.place.as_ref().is_some_and(|(path, _)| workspace::is_config(path))
+    }
+
     /// Something wrong with what this origin gave.
     fn mistake(&self, problem: impl fmt::Display) -> Mistake {
         Mistake { message: format!("{}: {problem}", self.name), place: self.place.clone() }
@@ -180,6 +187,23 @@ impl Layer {
             unverified: higher.unverified.or(self.unverified),
             token: higher.token.or(self.token),
         }
+    }
+
+    /// Who gave the values.
+    fn origins(&self) -> impl Iterator<Item = &Origin> {
+        [
+            origin(&self.address),
+            origin(&self.secure),
+            origin(&self.http),
+            origin(&self.ca),
+            origin(&self.server_name),
+            origin(&self.cert),
+            origin(&self.key),
+            origin(&self.unverified),
+            origin(&self.token),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// What all layers together mean: `None` is the local agent. `variable` reads the environment.
@@ -280,6 +304,10 @@ pub(crate) fn resolve_path(base: &Path, text: &str) -> PathBuf {
         Some(rest) => std::env::var_os("HOME").map_or_else(|| base.to_owned(), PathBuf::from).join(rest),
         None => base.join(text),
     }
+}
+
+fn origin<T>(given: &Option<Given<T>>) -> Option<&Origin> {
+    given.as_ref().map(|given| &given.origin)
 }
 
 fn collect<T>(mistakes: &mut Vec<Mistake>, result: Result<T, Mistake>) -> Option<T> {

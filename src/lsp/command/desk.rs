@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +47,8 @@ struct Shared {
     agents: Mutex<Vec<(Target, Agent)>>,
     /// Tokens that the client made itself, by session.
     tokens: Mutex<HashMap<String, ProgressToken>>,
+    /// Whether the user ran a command on the folders that are open.
+    commanded: AtomicBool,
 }
 
 impl Desk {
@@ -58,6 +63,7 @@ impl Desk {
             asking: Mutex::default(),
             agents: Mutex::default(),
             tokens: Mutex::default(),
+            commanded: AtomicBool::new(false),
         };
         let desk = Self { shared: Arc::new(shared) };
         features::show_runs(desk.editor().clone(), desk.runs().clone());
@@ -95,6 +101,7 @@ impl Desk {
         for folder in added.iter().filter_map(path_of) {
             if !asking.folders.contains(&folder) {
                 asking.folders.push(folder);
+                self.shared.commanded.store(false, Ordering::Relaxed);
             }
         }
     }
@@ -130,13 +137,25 @@ impl Desk {
         command: Command,
         token: Option<ProgressToken>,
     ) -> Result<Answer, String> {
-        match command {
+        let held_back = !self.shared.commanded.swap(true, Ordering::Relaxed) && self.heeds_workspace().await;
+        let answer = match command {
             Command::Apply(arguments) => self.apply(arguments, token).await,
             Command::Cancel(arguments) => self.cancel(&arguments).await,
             Command::Attach(arguments) => self.attach(&arguments, token).await,
             Command::OpenReplay(arguments) => self.open_replay(&arguments).await,
             Command::ShowSessions(_) => self.show_sessions().await,
+        };
+        if held_back {
+            self.restore();
         }
+        answer
+    }
+
+    /// Whether the agent may be contacted although nobody asked for it. Opening a folder is no reason to send a
+    /// secret to whoever wrote its `.ktl.yaml`: an address from there, or the choice of a token, counts from the
+    /// first command on that the user runs.
+    pub(super) async fn may_ask_unasked(&self) -> bool {
+        self.shared.commanded.load(Ordering::Relaxed) || !self.heeds_workspace().await
     }
 
     /// The client's own button to cancel.
@@ -207,6 +226,13 @@ impl Desk {
             .ok_or_else(|| "the settings could not be read; see the log of ktl-lsp".to_owned())?
             .map_err(|mistakes| told(&mistakes))?;
         Ok(self.agent_at(target))
+    }
+
+    async fn heeds_workspace(&self) -> bool {
+        let mut asking = self.asking().clone();
+        asking.folders = self.folders();
+        let buffers = self.buffers();
+        task::blocking("settings", move || asking.heeds_workspace(&buffers)).await.unwrap_or(true)
     }
 
     fn agent_at(&self, target: Target) -> Agent {

@@ -19,10 +19,17 @@ const MOST: usize = 20;
 const AGAIN: Duration = Duration::from_secs(15);
 
 impl Desk {
-    /// Finds the sessions of this workspace, in a task. A local agent that never ran is not started for this.
+    /// Finds the sessions of this workspace, in a task. A local agent that never ran is not started for this, and an
+    /// agent that only the workspace's files name is not contacted before the user ran a command.
     pub(crate) fn restore(&self) {
         let desk = self.clone();
         task::spawn("restore", async move {
+            if !desk.may_ask_unasked().await {
+                let message = "the agent is one that .ktl.yaml chose: it is not contacted, and earlier sessions are not \
+                               shown, before you run a command such as ktl.showSessions";
+                desk.log().line(MessageType::INFO, message.to_owned());
+                return;
+            }
             match desk.agent(None).await {
                 Ok(agent) => desk.restore_from(&agent).await,
                 Err(mistakes) => desk.say(MessageType::WARNING, format!("no agent: {mistakes}")).await,

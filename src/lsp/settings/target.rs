@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ktl_chart::config;
 use serde_json::Value;
 
-use super::{Layer, Mistake, from_config, from_editor, from_environment, from_user_file};
+use super::{Layer, Mistake, Origin, from_config, from_editor, from_environment, from_user_file};
 use crate::{
     agent::{Target, local::LocalAgent},
     workspace::{self, Buffers},
@@ -25,24 +25,35 @@ pub(crate) struct Asking {
 impl Asking {
     /// The agent for work on what `file` describes, or for the workspace as a whole. Reads files.
     pub(crate) fn target(&self, file: Option<&Path>, buffers: &Buffers) -> Result<Target, Vec<Mistake>> {
-        let variable = |name: &str| std::env::var(name).ok();
-        let (environment, mut mistakes) = from_environment(&variable);
-        let folder = self.folders.first().map_or(Path::new("/"), PathBuf::as_path);
-        let (editor, wrong) = from_editor(&self.editor, folder);
-        mistakes.extend(wrong);
-        let resolved = from_user_file()
-            .under(self.written(file, buffers))
-            .under(environment)
-            .under(editor)
-            .under(Layer::from_argument(self.argument.as_deref()))
-            .resolve(&variable);
-        match resolved {
+        let (layer, mistakes) = self.layers(file, buffers);
+        match layer.resolve(&variable) {
             Ok(remote) if mistakes.is_empty() => {
                 Ok(remote.map_or_else(|| Target::Local(LocalAgent::of_user()), Target::Remote))
             }
             Ok(_) => Err(mistakes),
             Err(wrong) => Err(mistakes.into_iter().chain(wrong).collect()),
         }
+    }
+
+    /// Whether the workspace's own files say where the agent is, or what it is told of us. Whoever wrote them need not
+    /// be somebody whom the user trusts. Reads none of the files that they name.
+    pub(crate) fn heeds_workspace(&self, buffers: &Buffers) -> bool {
+        let (layer, _) = self.layers(None, buffers);
+        layer.address.is_some() && layer.origins().any(Origin::is_in_workspace)
+    }
+
+    /// All places together, and what is wrong with some of them.
+    fn layers(&self, file: Option<&Path>, buffers: &Buffers) -> (Layer, Vec<Mistake>) {
+        let (environment, mut mistakes) = from_environment(&variable);
+        let folder = self.folders.first().map_or(Path::new("/"), PathBuf::as_path);
+        let (editor, wrong) = from_editor(&self.editor, folder);
+        mistakes.extend(wrong);
+        let layer = from_user_file()
+            .under(self.written(file, buffers))
+            .under(environment)
+            .under(editor)
+            .under(Layer::from_argument(self.argument.as_deref()));
+        (layer, mistakes)
     }
 
     /// The first `agent` block of: the file itself, then the workspace folders.
@@ -60,6 +71,10 @@ impl Asking {
     }
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Mistakes as one message.
 pub(crate) fn told(mistakes: &[Mistake]) -> String {
     mistakes.iter().map(|mistake| mistake.message.as_str()).collect::<Vec<_>>().join("; ")
@@ -67,6 +82,8 @@ pub(crate) fn told(mistakes: &[Mistake]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -82,5 +99,25 @@ mod tests {
         assert_eq!(address(&asking), "http://127.0.0.1:1");
         asking.argument = Some("http://127.0.0.1:2".to_owned());
         assert_eq!(address(&asking), "http://127.0.0.1:2");
+    }
+
+    #[test]
+    fn what_the_workspace_says_of_an_agent_is_told_from_what_the_user_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut asking = Asking { folders: vec![folder.path().to_owned()], ..Asking::default() };
+        let mut heeds = |text: &str, editor: Value| {
+            std::fs::write(folder.path().join(".ktl.yaml"), text).unwrap();
+            asking.editor = editor;
+            asking.heeds_workspace(&Buffers::default())
+        };
+        let of_user = json!({ "agent": { "address": "https://mine:1" } });
+        assert!(heeds("agent: { address: https://theirs:1 }\n", Value::Null));
+        assert!(
+            heeds("agent: { tokenEnv: AWS_SECRET_ACCESS_KEY }\n", of_user.clone()),
+            "their choice of token"
+        );
+        assert!(!heeds("agent: { address: https://theirs:1 }\n", of_user.clone()), "the editor's wins");
+        assert!(!heeds("releases: []\n", of_user));
+        assert!(!heeds("agent: { tokenEnv: AWS_SECRET_ACCESS_KEY }\n", Value::Null), "the local agent");
     }
 }
