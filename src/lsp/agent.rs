@@ -3,9 +3,17 @@
 //! Every unary call has a deadline and may be repeated safely, so a lost connection costs time and never a second
 //! operation. Nothing here knows an editor; `ktl_proto` is spoken here and in `runs` and `cli` only.
 
-use std::{future::Future, path::Path, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::Path,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use ktl_proto::control::v1::{self as wire, StartRequest, StartResponse};
+use ktl_proto::control::v1::{self as wire, StartResponse};
 use tokio::{
     sync::{Mutex, watch},
     time::{Instant, timeout},
@@ -30,6 +38,7 @@ mod upload;
 mod verify;
 
 pub(crate) use follow::{Followed, Follower};
+pub(crate) use ktl_proto::control::v1::StartRequest;
 pub(crate) use request::{Claims, possible_roots, request, workspace_key};
 
 /// How long one question to the agent may take; a start hashes and keeps every source first.
@@ -57,7 +66,7 @@ pub(crate) enum AgentState {
     Connected {
         /// Where browsers reach it, without a path; `None` for an agent that does not tell.
         http: Option<String>,
-        /// What the user should know about it: another version, a certificate that nobody verified.
+        /// What the user should know about it, such as another version.
         notice: Option<String>,
     },
     /// It does not answer; the next attempt is due in `retry`.
@@ -96,6 +105,12 @@ pub(crate) enum AgentError {
         /// The deadline that passed.
         seconds: u64,
     },
+    /// The request went out and no answer came, so the operation may run.
+    #[error(
+        "no answer to the start came, so it may be running: {0}; \
+         the same start under the same session id joins it, or is the first"
+    )]
+    Unanswered(Box<AgentError>),
     /// It answered with a refusal.
     #[error("{}", refusal(.0))]
     Refused(Box<Status>),
@@ -106,12 +121,18 @@ pub(crate) enum AgentError {
 struct Link {
     channel: InterceptedService<Channel, Bearer>,
     number: u64,
+    /// What it told when it was made.
+    http: Option<String>,
+    notice: Option<String>,
 }
 
 struct Inner {
     target: Target,
     link: Mutex<Option<Link>>,
+    /// Where browsers reach it, as far as the last connection told; an agent that is away is still there.
+    http: std::sync::Mutex<Option<String>>,
     state: watch::Sender<AgentState>,
+    patience: Duration,
 }
 
 /// The agent, wherever it runs. Cloning is cheap and shares the connection.
@@ -123,8 +144,13 @@ pub(crate) struct Agent {
 impl Agent {
     /// A client that connects with the first call.
     pub(crate) fn new(target: Target) -> Self {
+        Self::with_patience(target, PATIENCE)
+    }
+
+    fn with_patience(target: Target, patience: Duration) -> Self {
         let (state, _) = watch::channel(AgentState::Idle);
-        Self { inner: Arc::new(Inner { target, link: Mutex::new(None), state }) }
+        let http = std::sync::Mutex::default();
+        Self { inner: Arc::new(Inner { target, link: Mutex::new(None), http, state, patience }) }
     }
 
     /// The connection as it changes.
@@ -144,9 +170,15 @@ impl Agent {
 
     /// The page of a session, once the agent has told its address; without any code or token.
     pub(crate) fn url(&self, session: &str) -> Option<String> {
-        match &*self.inner.state.borrow() {
-            AgentState::Connected { http: Some(http), .. } => Some(session_url(http, session)),
-            _ => None,
+        let http = self.inner.http.lock().unwrap_or_else(PoisonError::into_inner);
+        http.as_deref().map(|http| session_url(http, session))
+    }
+
+    /// What the user should know before anything is sent.
+    pub(crate) fn caution(&self) -> Option<String> {
+        match &self.inner.target {
+            Target::Remote(remote) => connect::caution(remote),
+            Target::Local(_) => None,
         }
     }
 
@@ -164,18 +196,27 @@ impl Agent {
     }
 
     /// Starts the operation, or joins the one of the same id. Sources that the agent lacks are sent.
+    ///
+    /// [`AgentError::Unanswered`] when the operation may run all the same; after any other error it does not.
     pub(crate) async fn start(
         &self,
         request: StartRequest,
         sources: &Sources,
     ) -> Result<StartResponse, AgentError> {
         for _ in 0..UPLOAD_ROUNDS {
+            let sent = AtomicBool::new(false);
             let answer = self
                 .call("start", |link| {
+                    sent.store(true, Ordering::Relaxed);
                     let request = request.clone();
                     async move { operations(link).start(request).await }
                 })
-                .await?;
+                .await
+                .map_err(|error| match error {
+                    AgentError::Refused(_) => error,
+                    _ if sent.load(Ordering::Relaxed) => AgentError::Unanswered(Box::new(error)),
+                    _ => error,
+                })?;
             if answer.missing.is_empty() {
                 return Ok(answer);
             }
@@ -262,16 +303,32 @@ impl Agent {
         F: Fn(Link) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
-        self.patiently(|| async {
-            let link = self.link().await?;
-            let number = link.number;
-            match timeout(CALL_DEADLINE, ask(link)).await {
-                Ok(Ok(response)) => Ok(response.into_inner()),
-                Ok(Err(status)) => Err(self.refused(number, status).await),
-                Err(_) => Err(AgentError::Deadline { call: name, seconds: CALL_DEADLINE.as_secs() }),
+        self.patiently(|| self.attempt(name, CALL_DEADLINE, &ask)).await
+    }
+
+    /// One attempt at a call. A link that gave no answer in time is not used again.
+    async fn attempt<T, F, Fut>(
+        &self,
+        name: &'static str,
+        deadline: Duration,
+        ask: &F,
+    ) -> Result<T, AgentError>
+    where
+        F: Fn(Link) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let link = self.link().await?;
+        match timeout(deadline, ask(link.clone())).await {
+            Ok(Ok(response)) => {
+                self.here(&link);
+                Ok(response.into_inner())
             }
-        })
-        .await
+            Ok(Err(status)) => Err(self.refused(link.number, status).await),
+            Err(_) => {
+                self.drop_link(link.number).await;
+                Err(AgentError::Deadline { call: name, seconds: deadline.as_secs() })
+            }
+        }
     }
 
     async fn patiently<T, F, Fut>(&self, attempt: F) -> Result<T, AgentError>
@@ -279,7 +336,7 @@ impl Agent {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<T, AgentError>>,
     {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.inner.patience;
         let mut backoff = Backoff::default();
         loop {
             match attempt().await {
@@ -303,12 +360,26 @@ impl Agent {
             return Ok(link.clone());
         }
         let connected = connect::connect(&self.inner.target).await?;
-        let link = Link { channel: connected.channel, number: next_number() };
+        let link = Link {
+            channel: connected.channel,
+            number: next_number(),
+            http: connected.http,
+            notice: connected.notice,
+        };
         *slot = Some(link.clone());
-        self.inner
-            .state
-            .send_replace(AgentState::Connected { http: connected.http, notice: connected.notice });
+        self.here(&link);
         Ok(link)
+    }
+
+    /// It answered over `link`, whatever was the matter before.
+    fn here(&self, link: &Link) {
+        self.inner.http.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&link.http);
+        let state = AgentState::Connected { http: link.http.clone(), notice: link.notice.clone() };
+        self.inner.state.send_if_modified(|known| {
+            let changed = *known != state;
+            *known = state;
+            changed
+        });
     }
 
     /// Turns a status into an error; one that means a broken connection drops it, so that the next call makes a new one.
@@ -316,11 +387,16 @@ impl Agent {
         if !broken(&status) {
             return AgentError::Refused(Box::new(status));
         }
+        self.drop_link(number).await;
+        AgentError::Unreachable { address: self.inner.target.address(), why: reason(&status) }
+    }
+
+    /// The next call makes a new link, unless somebody did already.
+    async fn drop_link(&self, number: u64) {
         let mut slot = self.inner.link.lock().await;
         if slot.as_ref().is_some_and(|link| link.number == number) {
             *slot = None;
         }
-        AgentError::Unreachable { address: self.inner.target.address(), why: reason(&status) }
     }
 
     fn away(&self, error: &AgentError, retry: Duration) {
@@ -410,6 +486,9 @@ fn refusal(status: &Status) -> String {
         _ => status.message().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod answers;
 
 #[cfg(test)]
 mod tests {

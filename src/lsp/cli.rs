@@ -122,7 +122,12 @@ impl Common {
     fn agent(&self, file: Option<&std::path::Path>) -> Result<Agent, String> {
         let asking =
             Asking { folders: vec![self.folder()?], argument: self.agent.clone(), ..Asking::default() };
-        asking.target(file, &Buffers::default()).map(Agent::new).map_err(|mistakes| told(&mistakes))
+        let agent = asking.target(file, &Buffers::default()).map(Agent::new);
+        let agent = agent.map_err(|mistakes| told(&mistakes))?;
+        if let Some(caution) = agent.caution() {
+            output::complain(caution);
+        }
+        Ok(agent)
     }
 }
 

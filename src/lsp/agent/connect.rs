@@ -1,7 +1,7 @@
 //! From settings to a connection that answered `Info` once.
 //!
 //! A token never travels in clear off loopback, and a certificate that nobody verified is accepted only when the
-//! settings say so, and then shown.
+//! settings say so; the caution that this needs is here for those who show it.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -43,9 +43,13 @@ pub(super) async fn connect(target: &Target) -> Result<Connected, AgentError> {
 pub(super) async fn connect_remote(remote: &Remote) -> Result<Connected, AgentError> {
     let (channel, info) = ask(remote).await?;
     let http = info.map(|info| info.http_url).filter(|http| !http.is_empty()).or_else(|| remote.http.clone());
-    let notice = (remote.tls.verification == Verification::None && remote.address.starts_with("https:"))
-        .then(|| format!("the certificate of {} is not verified, as the settings ask", remote.address));
-    Ok(Connected { channel, http, notice })
+    Ok(Connected { channel, http, notice: None })
+}
+
+/// What the user should know before anything, a token above all, is sent to `remote`.
+pub(super) fn caution(remote: &Remote) -> Option<String> {
+    (remote.tls.verification == Verification::None && remote.address.starts_with("https:"))
+        .then(|| format!("the certificate of {} is not verified, as the settings ask", remote.address))
 }
 
 /// The agent's own description; `None` for an agent without `ktl.control.v1`.

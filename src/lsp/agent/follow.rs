@@ -108,16 +108,21 @@ impl Follower {
 
     async fn open(&self) -> Result<(Streaming<FollowEvent>, u64), AgentError> {
         let link = self.agent.link().await?;
-        let number = link.number;
         let request = FollowRequest {
             session_id: self.session.clone(),
             after: Some(Cursor { epoch: self.cursor.epoch, seq: self.cursor.seq }),
             heartbeat_ms: HEARTBEAT_MS,
         };
-        match timeout(SILENCE, sessions(link).follow(request)).await {
-            Ok(Ok(response)) => Ok((response.into_inner(), number)),
-            Ok(Err(status)) => Err(self.agent.refused(number, status).await),
-            Err(_) => Err(AgentError::Deadline { call: "follow", seconds: SILENCE.as_secs() }),
+        match timeout(SILENCE, sessions(link.clone()).follow(request)).await {
+            Ok(Ok(response)) => {
+                self.agent.here(&link);
+                Ok((response.into_inner(), link.number))
+            }
+            Ok(Err(status)) => Err(self.agent.refused(link.number, status).await),
+            Err(_) => {
+                self.agent.drop_link(link.number).await;
+                Err(AgentError::Deadline { call: "follow", seconds: SILENCE.as_secs() })
+            }
         }
     }
 

@@ -4,7 +4,6 @@ use std::{collections::HashSet, time::Duration};
 
 use futures::stream;
 use ktl_proto::control::v1::UploadRequest;
-use tokio::time::timeout;
 
 use super::{Agent, AgentError, operations};
 use crate::releases::Sources;
@@ -18,13 +17,11 @@ impl Agent {
     /// Sends those of `sources` whose hash is in `missing`.
     pub(super) async fn upload(&self, missing: &[String], sources: &Sources) -> Result<(), AgentError> {
         let pieces = pieces(missing, sources);
-        let link = self.link().await?;
-        let number = link.number;
-        match timeout(UPLOAD_DEADLINE, operations(link).upload(stream::iter(pieces))).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(status)) => Err(self.refused(number, status).await),
-            Err(_) => Err(AgentError::Deadline { call: "upload", seconds: UPLOAD_DEADLINE.as_secs() }),
-        }
+        let send = |link| {
+            let pieces = pieces.clone();
+            async move { operations(link).upload(stream::iter(pieces)).await }
+        };
+        self.patiently(|| self.attempt("upload", UPLOAD_DEADLINE, &send)).await.map(|_| ())
     }
 }
 

@@ -1,20 +1,24 @@
 //! `ktl.apply`: from a release to a session that runs.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ktl_chart::finding::Finding;
 use lsp_types::{MessageType, ProgressToken};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{Answer, Arguments, Command, Desk, watch::Texts};
 use crate::{
-    agent::{Agent, Claims, request},
+    agent::{Agent, AgentError, Claims, StartRequest, request},
     progress::{Progress, token_of},
-    releases::{Choice, Definition, Kubeconfigs, Plan, Release, label, plan},
-    runs::{Held, Run, State},
+    releases::{Choice, Definition, Kubeconfigs, Plan, Release, Sources, label, plan},
+    runs::{Held, Run, State, Status},
     task,
     workspace::Buffers,
 };
+
+/// Between two starts of the same session; each is patient by itself.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// An apply on its way.
 struct Launch {
@@ -80,12 +84,51 @@ impl Launch {
         };
         let request = request(&self.session, &plan, claims);
         let sources = Arc::new(plan.sources);
-        match self.agent.start(request, &sources).await {
-            Ok(_) => {
+        match self.start(&request, &sources, &progress).await {
+            Ok(()) => {
                 let texts = Texts::Sent(sources);
                 self.desk.watch(self.agent.clone(), &self.session, progress, texts).await;
             }
-            Err(error) => self.not_started(error.to_string(), progress).await,
+            Err(state) => self.over(state, progress).await,
+        }
+    }
+
+    /// Asks until the agent has answered: a start whose answer was lost may run, and the same one again joins it.
+    async fn start(
+        &self,
+        request: &StartRequest,
+        sources: &Sources,
+        progress: &Progress,
+    ) -> Result<(), State> {
+        let cancel = self.desk.runs().get(&self.session).map(|held| held.cancel).unwrap_or_default();
+        let mut may_run = false;
+        loop {
+            let Err(error) = self.agent.start(request.clone(), sources).await else { return Ok(()) };
+            may_run |= matches!(error, AgentError::Unanswered(_));
+            if !may_run || matches!(error, AgentError::Refused(_)) {
+                return Err(State::NotStarted(error.to_string()));
+            }
+            progress.doing("the agent is away, and may have started it; asking again".to_owned());
+            tokio::select! {
+                () = sleep(AGAIN) => {}
+                () = cancel.cancelled() => return self.cancel_start().await,
+            }
+        }
+    }
+
+    /// Cancels what may run. Only the agent can say that it does not.
+    async fn cancel_start(&self) -> Result<(), State> {
+        match self.agent.cancel(&self.session).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_unknown_session() => {
+                Err(State::NotStarted("it was cancelled before".to_owned()))
+            }
+            Err(error) => Err(State::Ended {
+                status: Status::Unspecified,
+                exit_code: 1,
+                message: format!("it may be running, and was not cancelled: {error}"),
+                left_behind: None,
+            }),
         }
     }
 
@@ -132,12 +175,13 @@ impl Launch {
             held.texts.extend(texts);
             held.problems = problems;
         });
-        self.not_started(why, progress).await;
+        self.over(State::NotStarted(why), progress).await;
     }
 
-    async fn not_started(self, why: String, progress: Progress) {
+    /// There is nothing to follow.
+    async fn over(self, state: State, progress: Progress) {
         let verdict = self.desk.runs().update(&self.session, |held| {
-            held.run.state = State::NotStarted(why);
+            held.run.state = state;
             held.run.verdict()
         });
         let message = format!("{} (session {})", verdict.unwrap_or_default(), self.session);

@@ -225,7 +225,11 @@ impl Desk {
         let target = target
             .ok_or_else(|| "the settings could not be read; see the log of ktl-lsp".to_owned())?
             .map_err(|mistakes| told(&mistakes))?;
-        Ok(self.agent_at(target))
+        let (agent, is_new) = self.agent_at(target);
+        if is_new && let Some(caution) = agent.caution() {
+            self.say(MessageType::WARNING, caution).await;
+        }
+        Ok(agent)
     }
 
     async fn heeds_workspace(&self) -> bool {
@@ -235,15 +239,16 @@ impl Desk {
         task::blocking("settings", move || asking.heeds_workspace(&buffers)).await.unwrap_or(true)
     }
 
-    fn agent_at(&self, target: Target) -> Agent {
+    /// The agent, and whether nobody asked for it before.
+    fn agent_at(&self, target: Target) -> (Agent, bool) {
         let mut agents = self.shared.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, agent)) = agents.iter().find(|(known, _)| *known == target) {
-            return agent.clone();
+            return (agent.clone(), false);
         }
         let agent = Agent::new(target.clone());
         agents.push((target, agent.clone()));
         task::spawn("agent state", tell_state(self.clone(), agent.clone()));
-        agent
+        (agent, true)
     }
 
     /// The agent of a run that is known, else the one of the workspace.
