@@ -17,7 +17,7 @@ mod words;
 /// What those need who hand frames on without folding them.
 pub(crate) use ktl_proto::control::v1::{Frame, Level, Place, Session, Status};
 
-pub(crate) use kept::{Held, Runs};
+pub(crate) use kept::{Held, Runs, Watching};
 pub(crate) use moved::Moves;
 pub(crate) use shown::{Placed, files, message, placed};
 pub(crate) use words::{ago, phase_word, status_word};
@@ -79,6 +79,32 @@ pub(crate) enum Change {
 impl Run {
     pub(crate) fn new(session: &str, release: &str) -> Self {
         Self { session: session.to_owned(), release: release.to_owned(), ..Self::default() }
+    }
+
+    /// A session as the agent lists it, before any frame of it was read.
+    pub(crate) fn recorded(session: &Session) -> Self {
+        let meta = session.meta.clone().unwrap_or_default();
+        let state = match session.status() {
+            Status::Running | Status::Unspecified => State::Starting,
+            status => State::Ended {
+                status,
+                exit_code: session.exit_code,
+                message: session.message.clone(),
+                left_behind: None,
+            },
+        };
+        Self {
+            state,
+            namespace: meta.namespace,
+            cluster: meta.cluster,
+            last: session.completed_unix_nano,
+            ..Self::new(&session.session_id, &meta.release)
+        }
+    }
+
+    /// Whether anything of it was read.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.began != 0
     }
 
     /// Folds the next frame in.
@@ -335,6 +361,23 @@ pub(crate) mod tests {
         let mut run = folded([started(), Body::Finding(wire::Finding::default())]);
         run.restart();
         assert_eq!(run, Run::new("s", "web"));
+    }
+
+    #[test]
+    fn a_session_that_ended_is_not_running_before_its_frames_are_read() {
+        let mut session = Session {
+            session_id: "s".to_owned(),
+            status: Status::Error.into(),
+            message: "no".to_owned(),
+            completed_unix_nano: 7,
+            ..Session::default()
+        };
+        let run = Run::recorded(&session);
+        assert!(!run.is_running() && !run.has_begun());
+        assert_eq!(run.last, 7);
+        assert!(run.verdict().contains("failed: no"), "{}", run.verdict());
+        session.status = Status::Running.into();
+        assert!(Run::recorded(&session).is_running());
     }
 
     #[test]

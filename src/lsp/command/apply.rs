@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ktl_chart::finding::Finding;
 use lsp_types::{MessageType, ProgressToken};
-use tokio::time::sleep;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
 use super::{Answer, Arguments, Command, Desk, watch::Texts};
@@ -12,13 +15,18 @@ use crate::{
     agent::{Agent, AgentError, Claims, StartRequest, request},
     progress::{Progress, token_of},
     releases::{Choice, Definition, Kubeconfigs, Plan, Release, Sources, label, plan},
-    runs::{Held, Run, State, Status},
+    runs::{Held, Run, State, Watching},
     task,
     workspace::Buffers,
 };
 
 /// Between two starts of the same session; each is patient by itself.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long a start that is cancelled may go on. Cutting off the agent while it writes the session down would leave one
+/// that nobody runs; a start that takes longer is not at that point.
+const GRACE: Duration = Duration::from_secs(3);
+/// What is said of a run that was cancelled in time.
+const CANCELLED: &str = "it was cancelled";
 
 /// An apply on its way.
 struct Launch {
@@ -28,6 +36,9 @@ struct Launch {
     session: String,
     arguments: Arguments,
     token: Option<ProgressToken>,
+    /// Told when somebody wants it to stop.
+    cancel: Arc<Notify>,
+    _watching: Watching,
 }
 
 impl Desk {
@@ -54,15 +65,20 @@ impl Desk {
         let release = with_layers(release, &arguments.values)?;
         let agent = self.agent(Some(release.path.clone())).await?;
         let session = arguments.session_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+        let Some(watching) = self.runs().claim(&session) else {
+            return self.attach(&Arguments::of_session(&session), token).await;
+        };
         let mut held =
             Held::new(Run::new(&session, &release.name), release.folder().to_owned(), release.path.clone());
         held.agent = Some(agent.clone());
         held.url = agent.url(&session);
         let answer = Answer::session(&session, held.url.clone());
         self.remember_token(&session, token.as_ref());
+        let cancel = held.cancel.clone();
         self.runs().add(held);
         self.runs().set_current(&session);
-        let launch = Launch { desk: self.clone(), release, agent, session, arguments, token };
+        let desk = self.clone();
+        let launch = Launch { desk, release, agent, session, arguments, token, cancel, _watching: watching };
         task::spawn("apply", launch.run());
         Ok(answer)
     }
@@ -72,24 +88,30 @@ impl Launch {
     async fn run(self) {
         let buffers = self.desk.buffers();
         let progress = self.begin().await;
-        let plan = match self.plan(buffers.clone()).await {
+        let planned = tokio::select! {
+            planned = self.plan(buffers.clone()) => planned,
+            () = self.cancel.notified() => return self.not_started(CANCELLED.to_owned(), progress).await,
+        };
+        let plan = match planned {
             Ok(plan) => plan,
             Err(problems) => return self.stopped(problems, &buffers, progress).await,
         };
         progress.doing("starting".to_owned());
-        self.desk.runs().update(&self.session, |held| held.root.clone_from(&plan.sources.root));
+        self.desk.runs().update(&self.session, |held| held.root = Some(plan.sources.root.clone()));
         let claims = Claims {
             args: vec!["ktl.apply".to_owned()],
             tags: self.arguments.tags.clone().into_iter().collect(),
         };
         let request = request(&self.session, &plan, claims);
         let sources = Arc::new(plan.sources);
-        match self.start(&request, &sources, &progress).await {
+        let started = Box::pin(self.start(&request, &sources, &progress));
+        let withdraw = || async { withdrawn(self.agent.cancel(&self.session).await.map(|_| ())) };
+        match unless_cancelled(started, &self.cancel, GRACE, withdraw).await {
             Ok(()) => {
                 let texts = Texts::Sent(sources);
                 self.desk.watch(self.agent.clone(), &self.session, progress, texts).await;
             }
-            Err(state) => self.over(state, progress).await,
+            Err(why) => self.not_started(why, progress).await,
         }
     }
 
@@ -99,36 +121,16 @@ impl Launch {
         request: &StartRequest,
         sources: &Sources,
         progress: &Progress,
-    ) -> Result<(), State> {
-        let cancel = self.desk.runs().get(&self.session).map(|held| held.cancel).unwrap_or_default();
+    ) -> Result<(), String> {
         let mut may_run = false;
         loop {
             let Err(error) = self.agent.start(request.clone(), sources).await else { return Ok(()) };
             may_run |= matches!(error, AgentError::Unanswered(_));
             if !may_run || matches!(error, AgentError::Refused(_)) {
-                return Err(State::NotStarted(error.to_string()));
+                return Err(error.to_string());
             }
             progress.doing("the agent is away, and may have started it; asking again".to_owned());
-            tokio::select! {
-                () = sleep(AGAIN) => {}
-                () = cancel.cancelled() => return self.cancel_start().await,
-            }
-        }
-    }
-
-    /// Cancels what may run. Only the agent can say that it does not.
-    async fn cancel_start(&self) -> Result<(), State> {
-        match self.agent.cancel(&self.session).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_unknown_session() => {
-                Err(State::NotStarted("it was cancelled before".to_owned()))
-            }
-            Err(error) => Err(State::Ended {
-                status: Status::Unspecified,
-                exit_code: 1,
-                message: format!("it may be running, and was not cancelled: {error}"),
-                left_behind: None,
-            }),
+            sleep(AGAIN).await;
         }
     }
 
@@ -191,6 +193,40 @@ impl Launch {
     }
 }
 
+/// Starts. A wish to stop that comes meanwhile is passed on once the start was answered; a start that is not answered
+/// within `grace` is given up and taken back with `withdraw`.
+async fn unless_cancelled<Withdrawn: Future<Output = Result<(), String>>>(
+    start: impl Future<Output = Result<(), String>>,
+    cancel: &Notify,
+    grace: Duration,
+    withdraw: impl FnOnce() -> Withdrawn,
+) -> Result<(), String> {
+    {
+        tokio::pin!(start);
+        tokio::select! {
+            started = &mut start => return started,
+            () = cancel.notified() => {}
+        }
+        if let Ok(started) = timeout(grace, start).await {
+            // For the one who follows it from here.
+            cancel.notify_one();
+            return started;
+        }
+    }
+    withdraw().await
+}
+
+/// What a session is that may have been started, after it was cancelled: one to follow, or one that never was.
+fn withdrawn(answer: Result<(), AgentError>) -> Result<(), String> {
+    match answer {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_unknown_session() => Err(CANCELLED.to_owned()),
+        Err(error) => Err(format!(
+            "it was cancelled, but whether the agent had started it is not known: {error}; see ktl.showSessions"
+        )),
+    }
+}
+
 /// Layers are for a chart that no `.ktl.yaml` describes; a described release has its own.
 fn with_layers(mut release: Release, values: &[String]) -> Result<Release, String> {
     match &mut release.definition {
@@ -205,4 +241,46 @@ fn with_layers(mut release: Release, values: &[String]) -> Result<Release, Strin
         }
     }
     Ok(release)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(10);
+
+    fn never() -> std::future::Ready<Result<(), String>> {
+        panic!("nothing is to be taken back")
+    }
+
+    #[tokio::test]
+    async fn a_start_that_nobody_cancels_is_answered() {
+        let cancel = Notify::new();
+        assert_eq!(unless_cancelled(ready(Ok(())), &cancel, SOON, never).await, Ok(()));
+        let refused = ready(Err("no".to_owned()));
+        assert_eq!(unless_cancelled(refused, &cancel, SOON, never).await, Err("no".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_wish_to_stop_during_the_start_is_kept_for_the_one_who_follows() {
+        let cancel = Notify::new();
+        cancel.notify_one();
+        let slow = async {
+            tokio::time::sleep(SOON).await;
+            Ok(())
+        };
+        assert_eq!(unless_cancelled(slow, &cancel, Duration::from_secs(5), never).await, Ok(()));
+        cancel.notified().await;
+    }
+
+    #[tokio::test]
+    async fn a_start_that_takes_too_long_to_cancel_is_taken_back() {
+        let cancel = Notify::new();
+        cancel.notify_one();
+        let taken_back = || ready(Err(CANCELLED.to_owned()));
+        let answer = unless_cancelled(pending(), &cancel, SOON, taken_back).await;
+        assert_eq!(answer, Err(CANCELLED.to_owned()));
+    }
 }

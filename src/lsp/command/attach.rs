@@ -12,11 +12,11 @@ use super::{
 use crate::{
     agent::{Agent, AgentError, possible_roots, workspace_key},
     progress::token_of,
-    runs::{Held, Run, Session, State, ago, status_word},
+    runs::{Held, Session, State, Watching, ago, status_word},
     task,
 };
 
-/// Sessions that are listed for a workspace.
+/// Sessions that are listed for a person.
 const LISTED: u32 = 20;
 
 impl Desk {
@@ -78,27 +78,32 @@ impl Desk {
             &session,
             agent.url(&session).or(held.as_ref().and_then(|held| held.url.clone())),
         );
-        // One that runs here is followed already, by the one who started it.
-        if !held.is_some_and(|held| held.run.is_running()) {
-            self.remember_token(&session, token.as_ref());
-            let desk = self.clone();
-            task::spawn("attach", async move { desk.join(agent, session, token).await });
+        self.remember_token(&session, token.as_ref());
+        let desk = self.clone();
+        match self.runs().claim(&session) {
+            Some(watching) => task::spawn("attach", desk.join(agent, session, token, watching)),
+            // It is followed already; only a progress that the client opened for this is missing.
+            None => {
+                if let Some(token) = token {
+                    task::spawn("attach", desk.echo(session, token));
+                }
+            }
         }
         Ok(answer)
     }
 
-    async fn join(self, agent: Agent, session: String, token: Option<ProgressToken>) {
+    async fn join(self, agent: Agent, session: String, token: Option<ProgressToken>, _watching: Watching) {
         let found = match agent.session(&session).await {
             Ok(found) => found,
             Err(error) => {
-                return self
-                    .say(MessageType::ERROR, format!("session {session} cannot be followed: {error}"))
-                    .await;
+                self.forget_token(&session);
+                let message = format!("session {session} cannot be followed: {error}");
+                return self.say(MessageType::ERROR, message).await;
             }
         };
-        if self.runs().get(&session).is_none() {
-            let root = self.root_of(&found);
-            self.add_recorded(&agent, &found, root);
+        if self.runs().update(&session, |held| held.read_anew(&found)).is_none() {
+            let key = found.meta.as_ref().map(|meta| meta.workspace.as_str()).unwrap_or_default();
+            self.add_recorded(&agent, &found, root_of(&self.folders(), key));
         }
         let meta = found.meta.unwrap_or_default();
         let title = format!("{} {} in {}/{}", meta.command, meta.release, meta.cluster, meta.namespace);
@@ -127,7 +132,7 @@ impl Desk {
         let url = current.as_deref().and_then(|session| Some(all_sessions(&agent.url(session)?, session)));
         let desk = self.clone();
         task::spawn("sessions", async move {
-            match desk.recorded(&agent).await {
+            match desk.recorded(&agent, LISTED).await {
                 Ok(sessions) => desk.tell(&agent, &sessions).await,
                 Err(error) => {
                     desk.say(MessageType::ERROR, format!("the sessions cannot be listed: {error}")).await;
@@ -138,14 +143,19 @@ impl Desk {
     }
 
     /// The sessions of this workspace, the last seen first, each with the folder that its paths count from.
-    pub(super) async fn recorded(&self, agent: &Agent) -> Result<Vec<(Session, PathBuf)>, AgentError> {
+    /// At most `limit` of each folder.
+    pub(super) async fn recorded(
+        &self,
+        agent: &Agent,
+        limit: u32,
+    ) -> Result<Vec<(Session, PathBuf)>, AgentError> {
         let mut roots: Vec<PathBuf> =
             self.folders().iter().flat_map(|folder| possible_roots(folder)).collect();
         roots.sort();
         roots.dedup();
         let mut sessions = Vec::new();
         for root in roots {
-            let found = agent.sessions_of(&root, LISTED).await?;
+            let found = agent.sessions_of(&root, limit).await?;
             sessions.extend(found.into_iter().map(|session| (session, root.clone())));
         }
         sessions.sort_by_key(|(session, _)| std::cmp::Reverse(session.created_unix_nano));
@@ -162,38 +172,19 @@ impl Desk {
             let url = agent.url(&session.session_id).unwrap_or_default();
             self.log().line(MessageType::INFO, format!("{} {url}", line(session, now)));
         }
-        let message = format!(
-            "{} sessions of this workspace are in the log; the newest: {}",
-            sessions.len(),
-            line(newest, now)
-        );
+        let message = format!("{}; the newest: {}", in_the_log(sessions.len()), line(newest, now));
         self.say(MessageType::INFO, message).await;
         self.reveal(agent.clone(), newest.session_id.clone());
     }
 
     /// Takes in a session that somebody else started.
-    pub(super) fn add_recorded(&self, agent: &Agent, session: &Session, root: PathBuf) {
-        let meta = session.meta.clone().unwrap_or_default();
-        let run = Run {
-            namespace: meta.namespace,
-            cluster: meta.cluster,
-            ..Run::new(&session.session_id, &meta.release)
-        };
-        let definition = root.join(".ktl.yaml");
-        let mut held = Held::new(run, root, definition);
+    pub(super) fn add_recorded(&self, agent: &Agent, session: &Session, root: Option<PathBuf>) {
+        let mut held = Held::recorded(session, root);
         held.agent = Some(agent.clone());
         held.url = Some(session.url.clone())
             .filter(|url| !url.is_empty())
             .or_else(|| agent.url(&session.session_id));
         self.runs().add(held);
-    }
-
-    fn root_of(&self, session: &Session) -> PathBuf {
-        let key = session.meta.as_ref().map(|meta| meta.workspace.as_str()).unwrap_or_default();
-        let folders = self.folders();
-        let roots = folders.iter().flat_map(|folder| possible_roots(folder));
-        let found = roots.into_iter().find(|root| workspace_key(root) == key);
-        found.or_else(|| folders.first().cloned()).unwrap_or_else(|| PathBuf::from("/"))
     }
 
     /// The session that was named, or the one of the release that was named, or the current one.
@@ -217,7 +208,7 @@ impl Desk {
 }
 
 fn stop(held: &Held) -> Answer {
-    held.cancel.cancel();
+    held.cancel.notify_one();
     Answer::session(&held.run.session, held.url.clone())
 }
 
@@ -227,6 +218,18 @@ fn choice(held: &Held) -> Value {
         "release": held.run.release,
         "namespace": format!("{}/{}", held.run.cluster, held.run.namespace),
     })
+}
+
+/// The folder that paths of a session count from, if it is one of ours: others have the same file names.
+fn root_of(folders: &[PathBuf], key: &str) -> Option<PathBuf> {
+    folders.iter().flat_map(|folder| possible_roots(folder)).find(|root| workspace_key(root) == key)
+}
+
+fn in_the_log(count: usize) -> String {
+    match count {
+        1 => "1 session of this workspace is in the log".to_owned(),
+        _ => format!("{count} sessions of this workspace are in the log"),
+    }
 }
 
 fn line(session: &Session, now: SystemTime) -> String {
@@ -241,4 +244,25 @@ fn line(session: &Session, now: SystemTime) -> String {
         ago(session.created_unix_nano, now),
         session.session_id,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_session_of_an_open_folder_or_of_one_above_has_a_root() {
+        let folders = [PathBuf::from("/a/b"), PathBuf::from("/c")];
+        for root in ["/a/b", "/a", "/c"] {
+            assert_eq!(root_of(&folders, &workspace_key(root.as_ref())), Some(root.into()));
+        }
+        assert_eq!(root_of(&folders, &workspace_key("/a/other".as_ref())), None);
+        assert_eq!(root_of(&folders, ""), None);
+    }
+
+    #[test]
+    fn one_session_is_not_several() {
+        assert!(in_the_log(1).starts_with("1 session of"));
+        assert!(in_the_log(2).starts_with("2 sessions of"));
+    }
 }

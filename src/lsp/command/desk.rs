@@ -1,7 +1,6 @@
 //! The desk where commands of this editor are carried out: who the editor is, which agents there are, what runs.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -45,8 +44,8 @@ struct Shared {
     asking: Mutex<Asking>,
     /// One client per agent, so that sessions share its connection.
     agents: Mutex<Vec<(Target, Agent)>>,
-    /// Tokens that the client made itself, by session.
-    tokens: Mutex<HashMap<String, ProgressToken>>,
+    /// Tokens that the client made itself, each with its session.
+    tokens: Mutex<Vec<(String, ProgressToken)>>,
     /// Whether the user ran a command on the folders that are open.
     commanded: AtomicBool,
 }
@@ -161,7 +160,7 @@ impl Desk {
     /// The client's own button to cancel.
     pub(crate) fn cancel_progress(&self, token: &ProgressToken) {
         let given =
-            self.tokens().iter().find(|(_, known)| *known == token).map(|(session, _)| session.clone());
+            self.tokens().iter().find(|(_, known)| known == token).map(|(session, _)| session.clone());
         let session = given.or_else(|| {
             self.runs()
                 .running()
@@ -169,8 +168,9 @@ impl Desk {
                 .map(|held| held.run.session)
                 .find(|session| token_of(session) == *token)
         });
-        if let Some(held) = session.and_then(|session| self.runs().get(&session)) {
-            held.cancel.cancel();
+        let held = session.and_then(|session| self.runs().get(&session));
+        if let Some(held) = held.filter(|held| held.run.is_running()) {
+            held.cancel.notify_one();
         }
     }
 
@@ -265,19 +265,19 @@ impl Desk {
 
     pub(super) fn remember_token(&self, session: &str, token: Option<&ProgressToken>) {
         if let Some(token) = token {
-            self.tokens().insert(session.to_owned(), token.clone());
+            self.tokens().push((session.to_owned(), token.clone()));
         }
     }
 
     pub(super) fn forget_token(&self, session: &str) {
-        self.tokens().remove(session);
+        self.tokens().retain(|(known, _)| known != session);
     }
 
     fn asking(&self) -> MutexGuard<'_, Asking> {
         self.shared.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tokens(&self) -> MutexGuard<'_, HashMap<String, ProgressToken>> {
+    fn tokens(&self) -> MutexGuard<'_, Vec<(String, ProgressToken)>> {
         self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

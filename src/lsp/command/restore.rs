@@ -1,6 +1,6 @@
 //! After a restart of the editor: what ran is followed again, and what was found is shown again.
 
-use std::{collections::HashSet, path::Path, time::Duration};
+use std::{collections::HashSet, path::PathBuf, time::Duration};
 
 use lsp_types::MessageType;
 use tokio::time::sleep;
@@ -9,12 +9,14 @@ use super::{Desk, watch::Texts};
 use crate::{
     agent::{Agent, AgentError, Target},
     progress::token_of,
-    runs::{Session, Status},
+    runs::{Held, Session, Watching},
     task,
 };
 
 /// Releases of one workspace whose last run is read again.
 const MOST: usize = 20;
+/// Sessions among which the last of each release is looked for: as many as an agent lists at once.
+const LISTED: u32 = 1_000;
 /// How long to leave an agent in peace that is away.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -54,48 +56,85 @@ impl Desk {
         {
             return Ok(());
         }
-        let sessions = self.recorded(agent).await?;
-        let mut seen = HashSet::new();
-        let mut newest = Vec::new();
-        for (session, root) in sessions {
-            let meta = session.meta.clone().unwrap_or_default();
-            if self.runs().get(&session.session_id).is_none()
-                && seen.insert((root.clone(), meta.cluster, meta.namespace, meta.release))
-            {
-                newest.push((session, root));
-            }
-        }
-        newest.truncate(MOST);
+        let sessions = self.recorded(agent, LISTED).await?;
         // Oldest first, so that of two runs the younger one counts as the newer.
-        for (session, root) in newest.into_iter().rev() {
-            self.add_recorded(agent, &session, root);
-            if session.status() == Status::Running {
-                self.go_on(agent.clone(), session);
-            } else {
-                self.read(agent, &session.session_id).await;
-                self.forget_foreign(&session.session_id);
+        for (session, root) in newest(sessions).into_iter().rev() {
+            if self.runs().get(&session.session_id).is_some() {
+                continue;
+            }
+            let Some(watching) = self.runs().claim(&session.session_id) else { continue };
+            self.add_recorded(agent, &session, Some(root));
+            self.read(agent, &session.session_id).await;
+            let folders = self.folders();
+            if self.runs().get(&session.session_id).is_some_and(|held| is_elsewhere(&held, &folders)) {
+                self.runs().remove(&session.session_id);
+            } else if self.runs().is_running(&session.session_id) {
+                self.go_on(agent.clone(), session, watching);
             }
         }
         Ok(())
     }
 
-    /// A folder above ours may hold other workspaces; what ran there is shown there.
-    fn forget_foreign(&self, session: &str) {
-        let folders = self.folders();
-        let foreign = |path: &Path| !folders.iter().any(|folder| path.starts_with(folder));
-        if self.runs().get(session).is_some_and(|held| foreign(&held.definition)) {
-            self.runs().remove(session);
-        }
-    }
-
-    fn go_on(&self, agent: Agent, session: Session) {
+    fn go_on(&self, agent: Agent, session: Session, watching: Watching) {
         let desk = self.clone();
+        self.runs().update(&session.session_id, |held| held.read_anew(&session));
         task::spawn("attach", async move {
             let meta = session.meta.unwrap_or_default();
             let title = format!("{} {} to {}/{}", meta.command, meta.release, meta.cluster, meta.namespace);
             let token = token_of(&session.session_id);
             let progress = desk.progresses().start(desk.editor(), None, token, title);
             desk.watch(agent, &session.session_id, progress, Texts::Recorded).await;
+            drop(watching);
         });
+    }
+}
+
+/// Of sessions, the last first, the last of each release.
+fn newest(mut sessions: Vec<(Session, PathBuf)>) -> Vec<(Session, PathBuf)> {
+    let mut seen = HashSet::new();
+    sessions.retain(|(session, root)| {
+        let meta = session.meta.clone().unwrap_or_default();
+        seen.insert((root.clone(), meta.cluster, meta.namespace, meta.release))
+    });
+    sessions.truncate(MOST);
+    sessions
+}
+
+/// A folder above ours may hold other workspaces; what ran there is shown there. A session that waits has not said
+/// yet what it is about.
+fn is_elsewhere(held: &Held, folders: &[PathBuf]) -> bool {
+    let has_said = !held.run.config_path.is_empty() || !held.run.chart.is_empty();
+    has_said && !folders.iter().any(|folder| held.definition.starts_with(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::Run;
+
+    fn session(id: &str, release: &str) -> (Session, PathBuf) {
+        let mut session = Session { session_id: id.to_owned(), ..Session::default() };
+        release.clone_into(&mut session.meta.get_or_insert_default().release);
+        (session, "/w".into())
+    }
+
+    #[test]
+    fn many_runs_of_one_release_do_not_hide_those_of_another() {
+        let mut sessions: Vec<_> = (0..300).map(|number| session(&number.to_string(), "api")).collect();
+        sessions.push(session("of-web", "web"));
+        let ids: Vec<_> = newest(sessions).into_iter().map(|(session, _)| session.session_id).collect();
+        assert_eq!(ids, ["0", "of-web"]);
+    }
+
+    #[test]
+    fn what_runs_in_a_workspace_beside_ours_is_elsewhere_once_it_has_said_so() {
+        let folders = [PathBuf::from("/w/ours")];
+        let mut held = Held::new(Run::new("s", "web"), "/w".into(), "/w/.ktl.yaml".into());
+        assert!(!is_elsewhere(&held, &folders));
+        held.run.config_path = "theirs/.ktl.yaml".to_owned();
+        held.definition = "/w/theirs/.ktl.yaml".into();
+        assert!(is_elsewhere(&held, &folders));
+        held.definition = "/w/ours/.ktl.yaml".into();
+        assert!(!is_elsewhere(&held, &folders));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{path::Path, sync::Arc};
 
-use lsp_types::MessageType;
+use lsp_types::{MessageType, ProgressToken};
 
 use super::Desk;
 use crate::{
     agent::{Agent, Followed, session_url},
-    progress::Progress,
+    progress::{Progress, token_of},
     releases::{Sources, sha256},
     runs::{Change, Frame, Level, Place, Run, State, Status, files},
     task,
@@ -26,12 +26,10 @@ impl Desk {
     pub(super) async fn watch(&self, agent: Agent, session: &str, progress: Progress, texts: Texts) {
         let Some(held) = self.runs().get(session) else { return };
         let mut follower = agent.follow(session);
-        let mut asked_to_stop = false;
         loop {
             let followed = tokio::select! {
                 followed = follower.next() => followed,
-                () = held.cancel.cancelled(), if !asked_to_stop => {
-                    asked_to_stop = true;
+                () = held.cancel.notified() => {
                     progress.doing("cancelling".to_owned());
                     self.pass_cancel(agent.clone(), session.to_owned());
                     continue;
@@ -53,6 +51,22 @@ impl Desk {
         self.finish(session, progress).await;
     }
 
+    /// Shows a session that is followed already in one more progress, which the client opened.
+    pub(super) async fn echo(self, session: String, token: ProgressToken) {
+        let mut changes = self.runs().changes();
+        let title = format!("Session {session}");
+        let progress = self.progresses().start(self.editor(), Some(token), token_of(&session), title);
+        while self.runs().is_watched(&session) {
+            if let Some((release, doing)) = self.runs().words_of(&session) {
+                progress.doing(format!("{release}: {doing}"));
+            }
+            if changes.changed().await.is_err() {
+                break;
+            }
+        }
+        progress.end(self.runs().get(&session).map(|held| held.run.verdict()).unwrap_or_default());
+    }
+
     /// Reads what is recorded of a session, showing nothing but what it found.
     pub(super) async fn read(&self, agent: &Agent, session: &str) {
         let mut follower = agent.follow(session);
@@ -63,7 +77,11 @@ impl Desk {
                     self.runs().fold(session, &frame);
                 }
                 Followed::CaughtUp if self.runs().is_running(session) => return,
-                Followed::Away { .. } | Followed::Failed(_) => return,
+                // The follower waits until it is back, and goes on where it was.
+                Followed::Away { .. } => {}
+                Followed::Failed(error) => {
+                    return tracing::warn!(%error, session, "what a session found cannot be read");
+                }
                 other => self.take_other(session, agent, other),
             }
         }
@@ -84,7 +102,7 @@ impl Desk {
         self.runs().update(session, |held| {
             held.url = url.or(held.url.take());
             match followed {
-                Followed::Restarted => held.run.restart(),
+                Followed::Restarted => held.restart(),
                 Followed::End(end) => held.run.end(&end),
                 Followed::Failed(error) if held.run.is_running() => {
                     held.run.state = State::Ended {
@@ -124,8 +142,9 @@ impl Desk {
     async fn note_texts(&self, agent: &Agent, session: &str, frame: &Frame, texts: &Texts) {
         let Some(finding) = Run::finding_of(frame) else { return };
         let Some(held) = self.runs().get(session) else { return };
+        let Some(root) = &held.root else { return };
         for place in files(finding) {
-            let path = held.root.join(&place.file);
+            let path = root.join(&place.file);
             if held.texts.contains_key(&path) {
                 continue;
             }

@@ -1,16 +1,15 @@
 //! The runs that this process knows: one place, a short lock, and a signal when one of them changes.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use ktl_chart::finding::Finding;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, watch};
 
-use super::{Change, Frame, Run};
+use super::{Change, Frame, Run, Session, State};
 use crate::{agent::Agent, releases::clean};
 
 /// Ended runs beyond this are forgotten, oldest first; the agent still has them.
@@ -22,9 +21,9 @@ pub(crate) struct Held {
     pub(crate) run: Run,
     /// Where it runs; `None` before that is known.
     pub(crate) agent: Option<Agent>,
-    /// The folder that paths in its frames count from.
-    pub(crate) root: PathBuf,
-    /// The file that names the release: with its name, what tells releases apart here.
+    /// The folder that paths in its frames count from; `None` for a session of a workspace that is not open here.
+    pub(crate) root: Option<PathBuf>,
+    /// The file that names the release: with its name, what tells releases apart here. Empty without a root.
     pub(crate) definition: PathBuf,
     /// Its page, once the agent has told its address.
     pub(crate) url: Option<String>,
@@ -32,8 +31,8 @@ pub(crate) struct Held {
     pub(crate) problems: Vec<Finding>,
     /// The texts that places in its findings count in, by absolute path.
     pub(crate) texts: HashMap<PathBuf, Arc<str>>,
-    /// Raised when somebody wants it to stop.
-    pub(crate) cancel: CancellationToken,
+    /// Told each time somebody wants it to stop; heard later by one who does not listen yet.
+    pub(crate) cancel: Arc<Notify>,
     /// Of two runs of a release the one with the higher number is the newer.
     pub(crate) number: u64,
 }
@@ -48,28 +47,55 @@ pub(crate) struct Runs {
 struct Shared {
     kept: Mutex<Kept>,
     changed: Notify,
+    /// For any number of readers that look at one run.
+    changes: watch::Sender<()>,
 }
 
 #[derive(Default)]
 struct Kept {
     held: HashMap<String, Held>,
+    /// Sessions that a task follows.
+    watched: HashSet<String>,
     /// Ever growing.
     numbers: u64,
     /// The session that somebody started, attached or opened last.
     current: Option<String>,
 }
 
+/// The right to follow a session, for one task at a time; dropping it gives it back.
+pub(crate) struct Watching {
+    runs: Runs,
+    session: String,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.runs.lock().watched.remove(&self.session);
+        self.runs.touch();
+    }
+}
+
 impl Held {
     pub(crate) fn new(run: Run, root: PathBuf, definition: PathBuf) -> Self {
+        Self { root: Some(root), ..Self::foreign(run, definition) }
+    }
+
+    /// A session as the agent lists it. Without a root nothing that it says is about a file here.
+    pub(crate) fn recorded(session: &Session, root: Option<PathBuf>) -> Self {
+        let definition = root.as_ref().map(|root| root.join(".ktl.yaml")).unwrap_or_default();
+        Self { root, ..Self::foreign(Run::recorded(session), definition) }
+    }
+
+    fn foreign(run: Run, definition: PathBuf) -> Self {
         Self {
             run,
             agent: None,
-            root,
+            root: None,
             definition,
             url: None,
             problems: Vec::new(),
             texts: HashMap::new(),
-            cancel: CancellationToken::new(),
+            cancel: Arc::default(),
             number: 0,
         }
     }
@@ -77,12 +103,36 @@ impl Held {
     /// Folds a frame in. A session that somebody else started says in its first frame which file names its release.
     pub(crate) fn apply(&mut self, frame: &Frame) -> Change {
         let change = self.run.apply(frame);
+        let Some(root) = &self.root else { return change };
         if !self.run.config_path.is_empty() {
-            self.definition = self.root.join(&self.run.config_path);
+            self.definition = root.join(&self.run.config_path);
         } else if !self.run.chart.is_empty() {
-            self.definition = clean(&self.root.join(&self.run.chart).join("Chart.yaml"));
+            self.definition = clean(&root.join(&self.run.chart).join("Chart.yaml"));
         }
         change
+    }
+
+    /// Forgets what was read, because it will be read again from its first frame.
+    pub(crate) fn read_anew(&mut self, session: &Session) {
+        self.run = Run::recorded(session);
+        self.problems.clear();
+        self.texts.clear();
+        // Whoever wanted to stop what was followed before did not mean this.
+        self.cancel = Arc::default();
+    }
+
+    /// The history that was read is not the one of the session.
+    pub(crate) fn restart(&mut self) {
+        self.run.restart();
+        self.texts.clear();
+    }
+
+    /// Whether what `older` found may no longer be true. A run that has not begun changed nothing, so it replaces only
+    /// what did not begin either.
+    fn supersedes(&self, older: &Self) -> bool {
+        self.number > older.number
+            && self.is_of(&older.definition, &older.run.release)
+            && (self.run.has_begun() || !older.run.has_begun())
     }
 
     /// The same release of the same file.
@@ -143,11 +193,7 @@ impl Runs {
     /// The newest run of each release: what an older one found may no longer be true.
     pub(crate) fn newest(&self) -> Vec<Held> {
         let kept = self.lock();
-        let superseded = |held: &Held| {
-            kept.held
-                .values()
-                .any(|other| other.number > held.number && other.is_of(&held.definition, &held.run.release))
-        };
+        let superseded = |held: &Held| kept.held.values().any(|other| other.supersedes(held));
         kept.held.values().filter(|held| !superseded(held)).cloned().collect()
     }
 
@@ -184,6 +230,33 @@ impl Runs {
     /// Says that something that runs are shown with has changed: one of them, or a text.
     pub(crate) fn touch(&self) {
         self.shared.changed.notify_one();
+        self.shared.changes.send_replace(());
+    }
+
+    /// The right to follow a session; `None` when somebody follows it already.
+    pub(crate) fn claim(&self, session: &str) -> Option<Watching> {
+        let is_free = self.lock().watched.insert(session.to_owned());
+        is_free.then(|| Watching { runs: self.clone(), session: session.to_owned() })
+    }
+
+    /// Whether somebody follows a session.
+    pub(crate) fn is_watched(&self, session: &str) -> bool {
+        self.lock().watched.contains(session)
+    }
+
+    /// Changes from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Waits until a run is past its start, one way or another.
+    pub(crate) async fn left_start(&self, session: &str) {
+        let is_starting = || {
+            let kept = self.lock();
+            kept.held.get(session).is_some_and(|held| held.run.state == State::Starting)
+        };
+        let mut changes = self.changes();
+        while is_starting() && changes.changed().await.is_ok() {}
     }
 
     /// Waits for the next change. For one reader.
@@ -216,8 +289,20 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use ktl_proto::control::v1::{Finding as Found, Started, Status, fact::Body};
+
     use super::*;
-    use crate::runs::State;
+    use crate::runs::tests::frame;
+
+    fn begin(runs: &Runs, session: &str) {
+        runs.fold(session, &frame(1, Body::Finding(Found::default())));
+    }
+
+    fn newest(runs: &Runs) -> Vec<String> {
+        let mut newest: Vec<_> = runs.newest().into_iter().map(|held| held.run.session).collect();
+        newest.sort();
+        newest
+    }
 
     fn add(runs: &Runs, session: &str, release: &str) {
         runs.add(Held::new(Run::new(session, release), "/w".into(), "/w/.ktl.yaml".into()));
@@ -229,9 +314,9 @@ mod tests {
         add(&runs, "old", "web");
         add(&runs, "other", "db");
         add(&runs, "new", "web");
-        let mut newest: Vec<_> = runs.newest().into_iter().map(|held| held.run.session).collect();
-        newest.sort();
-        assert_eq!(newest, ["new", "other"]);
+        begin(&runs, "old");
+        begin(&runs, "new");
+        assert_eq!(newest(&runs), ["new", "other"]);
         assert_eq!(runs.newest_of(Path::new("/w/.ktl.yaml"), "web").unwrap().run.session, "new");
         assert!(runs.newest_of(Path::new("/elsewhere/.ktl.yaml"), "web").is_none());
     }
@@ -245,6 +330,85 @@ mod tests {
         assert_eq!(runs.current().as_deref(), Some("b"));
         runs.set_current("a");
         assert_eq!(runs.current().as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_run_that_has_not_begun_leaves_the_last_one_that_did_as_it_is() {
+        let runs = Runs::default();
+        add(&runs, "ran", "web");
+        begin(&runs, "ran");
+        add(&runs, "refused", "web");
+        runs.update("refused", |held| held.run.state = State::NotStarted(String::new()));
+        assert_eq!(newest(&runs), ["ran", "refused"]);
+        add(&runs, "starting", "web");
+        assert_eq!(newest(&runs), ["ran", "starting"]);
+        begin(&runs, "starting");
+        assert_eq!(newest(&runs), ["starting"]);
+    }
+
+    #[test]
+    fn a_session_that_is_read_again_is_told_once() {
+        let runs = Runs::default();
+        add(&runs, "s", "web");
+        begin(&runs, "s");
+        let ended = Session { session_id: "s".into(), status: Status::Error.into(), ..Session::default() };
+        runs.update("s", |held| {
+            held.texts.insert("/w/values.yaml".into(), "a: 1\n".into());
+            held.cancel.notify_one();
+            held.read_anew(&ended);
+            assert!(held.run.findings.is_empty());
+        });
+        begin(&runs, "s");
+        let held = runs.get("s").unwrap();
+        assert_eq!((held.run.findings.len(), held.texts.len()), (1, 0));
+        assert!(!held.run.is_running());
+    }
+
+    #[test]
+    fn a_session_is_followed_by_one_task_at_a_time() {
+        let runs = Runs::default();
+        let watching = runs.claim("s");
+        assert!(watching.is_some());
+        assert!(runs.claim("s").is_none());
+        assert!(runs.claim("other").is_some());
+        assert!(runs.is_watched("s"));
+        drop(watching);
+        assert!(!runs.is_watched("s"));
+        assert!(runs.claim("s").is_some());
+    }
+
+    #[test]
+    fn a_session_of_another_workspace_is_about_no_file_here() {
+        let runs = Runs::default();
+        runs.add(Held::recorded(&Session { session_id: "s".into(), ..Session::default() }, None));
+        let started =
+            Started { release: "web".into(), config_path: ".ktl.yaml".into(), ..Started::default() };
+        runs.fold("s", &frame(1, Body::Started(started)));
+        assert_eq!(runs.get("s").unwrap().definition, Path::new(""));
+    }
+
+    #[tokio::test]
+    async fn each_wish_to_stop_is_heard_also_one_before_anybody_listens() {
+        let runs = Runs::default();
+        add(&runs, "s", "web");
+        let held = runs.get("s").unwrap();
+        for _ in 0..2 {
+            runs.get("s").unwrap().cancel.notify_one();
+            held.cancel.notified().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_start_of_a_run_can_be_waited_for() {
+        let runs = Runs::default();
+        runs.left_start("unknown").await;
+        add(&runs, "s", "web");
+        let begins = async {
+            tokio::task::yield_now().await;
+            begin(&runs, "s");
+        };
+        tokio::join!(runs.left_start("s"), begins);
+        assert!(runs.get("s").unwrap().run.has_begun());
     }
 
     #[test]

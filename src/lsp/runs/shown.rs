@@ -29,8 +29,9 @@ pub(crate) struct Placed {
 /// What a run found, moved into `now`: the texts as the user sees them, by path.
 pub(crate) fn placed(held: &Held, now: &dyn Fn(&Path) -> Option<String>) -> Vec<Placed> {
     let mut mover = Mover { held, now, moves: HashMap::new() };
-    let wired =
-        held.run.findings.iter().map(|finding| (from_wire(finding, &held.root), finding.code.clone()));
+    let wired = held.root.iter().flat_map(|root| {
+        held.run.findings.iter().map(move |finding| (from_wire(finding, root), finding.code.clone()))
+    });
     let own = held.problems.iter().map(|finding| (finding.clone(), finding.code.to_owned()));
     wired
         .chain(own)
@@ -208,6 +209,13 @@ mod tests {
     fn a_finding_without_a_place_is_not_put_anywhere() {
         let mut held = held();
         held.run.findings[0].place = None;
+        assert_eq!(placed(&held, &|_| Some(RAN.to_owned())), []);
+    }
+
+    #[test]
+    fn a_session_of_another_workspace_puts_nothing_into_files_here() {
+        let mut held = held();
+        held.root = None;
         assert_eq!(placed(&held, &|_| Some(RAN.to_owned())), []);
     }
 
