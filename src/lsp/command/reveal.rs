@@ -6,16 +6,25 @@ use lsp_types::{MessageType, ShowDocumentParams};
 use tokio::time::timeout;
 
 use super::Desk;
-use crate::{agent::Agent, task};
+use crate::{agent::Agent, runs::State, task};
 
 /// How long a client may take to open something.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a session that was asked for a moment ago may take to be known to its agent.
+const START: Duration = Duration::from_secs(30);
 
 impl Desk {
     /// Opens the page of a session, in a task.
     pub(super) fn reveal(&self, agent: Agent, session: String) {
         let desk = self.clone();
         task::spawn("reveal", async move {
+            // Before its start the agent knows no such page. One that takes longer is shown as it is.
+            let _ = timeout(START, desk.runs().left_start(&session)).await;
+            let held = desk.runs().get(&session);
+            if let Some(held) = held.filter(|held| matches!(held.run.state, State::NotStarted(_))) {
+                let message = format!("session {session} has no page: {}", held.run.verdict());
+                return desk.editor().client.show_message(MessageType::ERROR, message).await;
+            }
             if let Err(error) = agent.reach().await {
                 let message = format!("the page of session {session} cannot be opened: {error}");
                 return desk.editor().client.show_message(MessageType::ERROR, message).await;
