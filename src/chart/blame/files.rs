@@ -53,13 +53,9 @@ fn errors(path: &str, text: &str) -> Vec<Finding> {
 
 /// A file of the chart, or of the subchart that the message names.
 fn chart_file(scene: &Scene<'_>, message: &str, name: &str) -> Option<String> {
-    let subchart =
-        message.split_once("error unpacking subchart ").and_then(|(_, rest)| rest.split_once(" in "));
-    if let Some((called, _)) = subchart {
-        let dir = scene
-            .subchart(&scene.chart, called)
-            .unwrap_or_else(|| join(&scene.chart, &format!("charts/{called}")));
-        return Some(join(&dir, name));
+    let subcharts = subcharts_named(message);
+    if !subcharts.is_empty() {
+        return Some(join(&scene.subchart_at(&subcharts), name));
     }
     let own = join(&scene.chart, name);
     // Without a name of a subchart the broken file is the one that does not parse.
@@ -67,10 +63,16 @@ fn chart_file(scene: &Scene<'_>, message: &str, name: &str) -> Option<String> {
     if broken(&own) {
         return Some(own);
     }
-    let below = format!("{}/", scene.chart);
+    let below = join(&scene.chart, "");
     let tail = format!("/{name}");
     let mut others = scene.sources().keys().filter(|path| path.starts_with(&below) && path.ends_with(&tail));
     others.find(|path| broken(path)).cloned().or_else(|| scene.text(&own).map(|_| own))
+}
+
+/// The names from the top in `error unpacking subchart a in demo: error unpacking subchart b in a: …`.
+fn subcharts_named(message: &str) -> Vec<String> {
+    let steps = message.split("error unpacking subchart ").skip(1);
+    steps.filter_map(|step| step.split_once(" in ")).map(|(called, _)| called.to_owned()).collect()
 }
 
 /// The path of `open PATH: no such file or directory`.

@@ -218,3 +218,38 @@ proptest::proptest! {
         }
     }
 }
+
+/// A list that nobody closed.
+const BROKEN: &str = "port: [1\n";
+
+fn blamed_file(files: &[(&str, &str)], chart: &str, text: &str) -> Option<String> {
+    let sources = sources(files);
+    let case = Case { sources: &sources, chart, values: &[], config_path: None, release: "demo" };
+    blame(&case, &helm(HelmStep::Template, text)).remove(0).place.map(|place| place.file)
+}
+
+#[test]
+fn a_file_of_a_subchart_of_a_subchart_is_found_by_all_the_names() {
+    let text = "Error: error unpacking subchart a in demo: error unpacking subchart c in a: cannot load values.yaml: \
+                error converting YAML to JSON: yaml: line 1: did not find expected ',' or ']'";
+    let files = [
+        ("chart/Chart.yaml", "name: demo\n"),
+        ("chart/charts/a/Chart.yaml", "name: a\n"),
+        ("chart/charts/a/values.yaml", "fine: true\n"),
+        ("chart/charts/a/charts/c/Chart.yaml", "name: c\n"),
+        ("chart/charts/a/charts/c/values.yaml", BROKEN),
+    ];
+    assert_eq!(blamed_file(&files, "chart", text).as_deref(), Some("chart/charts/a/charts/c/values.yaml"));
+}
+
+#[test]
+fn a_chart_at_the_root_of_the_sources_has_files_below_it_too() {
+    let text = "Error: cannot load values.yaml: error converting YAML to JSON: yaml: line 1: did not find expected ',' or ']'";
+    let files = [
+        ("Chart.yaml", "name: demo\n"),
+        ("values.yaml", "fine: true\n"),
+        ("charts/a/Chart.yaml", "name: a\n"),
+        ("charts/a/values.yaml", BROKEN),
+    ];
+    assert_eq!(blamed_file(&files, ".", text).as_deref(), Some("charts/a/values.yaml"));
+}
