@@ -13,9 +13,9 @@ use lsp_types::{
 };
 use serde_json::{Value, json};
 
-/// The files whose changes on disk matter to releases and their diagnostics.
-const WATCHED: [&str; 5] =
-    ["**/.ktl.yaml", "**/stack.yaml", "**/release.yaml", "**/Chart.yaml", "**/*values*.{yaml,yml}"];
+/// The files whose changes on disk matter to releases and their diagnostics. A release may name any YAML file as its
+/// values (`envs/prod.yaml`), so no narrower name can be asked for; a change of a file that no run speaks of costs nothing.
+const WATCHED: [&str; 2] = ["**/*.{yaml,yml}", "**/templates/**"];
 
 /// In which units columns count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

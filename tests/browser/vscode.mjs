@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
 import { endAgent } from "./agent.mjs";
@@ -59,10 +59,11 @@ export async function openVsCode({ codeServer, bin, workspace, settings = {}, vi
   }
 }
 
-/** Opens a file by name, as a user would: quick open. */
-export async function openFile(page, name) {
+/** Opens a file by its path in the workspace, as a user would: quick open. */
+export async function openFile(page, path) {
+  const name = basename(path);
   await page.keyboard.press("Control+P");
-  await page.locator(".quick-input-widget input").fill(name);
+  await page.locator(".quick-input-widget input").fill(path);
   // The file opened last is offered first until the search has an answer.
   await page.locator(`.quick-input-list .monaco-list-row.focused[aria-label^="${name}"]`).waitFor();
   await page.keyboard.press("Enter");

@@ -27,7 +27,7 @@ fn helix_shows_a_fault_on_its_line() -> Result<()> {
     fs::create_dir_all(&config)?;
     fs::copy(environment::root().join("editors/helix/languages.toml"), config.join("languages.toml"))?;
 
-    let terminal = Terminal::start(&workspace, &hx, &bin, "values.yaml:4:2")?;
+    let terminal = Terminal::start(&workspace, &hx, &bin, "values/dev.yaml:4:2")?;
     let screen = terminal.wait_for(FAULT)?;
     let line = screen.lines().find(|line| line.contains("limits")).context("the file is shown")?;
     assert!(line.contains('●'), "the fault is marked in the gutter of its line: {screen}");

@@ -16,7 +16,7 @@ fn neovim_shows_a_fault_on_its_line_and_forgets_it_when_it_is_mended() -> Result
         return Ok(());
     };
     let workspace = Workspace::create(&[])?;
-    let told = run(&nvim, &bin, &workspace, "values.yaml", "diagnostic.lua")?;
+    let told = run(&nvim, &bin, &workspace, "values/dev.yaml", "diagnostic.lua")?;
     let [fault] = told["faults"].as_array().context("a list of faults")?.as_slice() else {
         panic!("expected one fault: {told:#}");
     };
@@ -45,7 +45,7 @@ fn neovim_applies_from_the_lens_until_the_release_is_deployed() -> Result<()> {
     ])?;
     let told = run(&nvim, &bin, &workspace, ".ktl.yaml", "apply.lua")?;
     let fault = &told["fault"];
-    assert!(fault["file"].as_str().is_some_and(|file| file.ends_with("/values.yaml")), "{told:#}");
+    assert!(fault["file"].as_str().is_some_and(|file| file.ends_with("/values/dev.yaml")), "{told:#}");
     assert_eq!((&fault["line"], &fault["column"]), (&4.into(), &2.into()), "{told:#}");
     assert!(fault["session"].is_string(), "the run's session belongs to its diagnostic: {told:#}");
     assert_eq!(told["left"], 0, "the second run leaves no fault: {told:#}");

@@ -25,7 +25,7 @@ fn vs_code_shows_a_fault_on_its_line() -> Result<()> {
     let output = Command::new("node")
         .arg(root.join("tests/browser/diagnostic.mjs"))
         .args([code_server.as_path(), &bin, workspace.folder()])
-        .args(["values.yaml", FAULT])
+        .args(["values/dev.yaml", FAULT])
         .env("XDG_STATE_HOME", workspace.xdg("STATE"))
         .output()
         .context("node cannot be started")?;

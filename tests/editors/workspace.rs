@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::environment;
 
-/// The fault in `values.yaml`: `limits` stands one column left of where it could. Lines and columns from 1.
+/// The fault in `values/dev.yaml`: `limits` stands one column left of where it could. Lines and columns from 1.
 pub(crate) const FAULT: &str = "did not find expected key";
 
 const VALUES: &str = "\
@@ -35,15 +35,16 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// With `values.yaml` broken, and `keys` added to the release's entry in `.ktl.yaml`.
+    /// With `values/dev.yaml` broken, whose own name says nothing of values, and `keys` added to the release's entry in
+    /// `.ktl.yaml`.
     pub(crate) fn create(keys: &[&str]) -> Result<Self> {
         let workspace =
             Self { folder: TempDir::with_prefix("ktl-editor-")?, home: TempDir::with_prefix("ktl-home-")? };
-        let entry = ["name: greeter", "chart: ./chart", "values: [values.yaml]"];
+        let entry = ["name: greeter", "chart: ./chart", "values: [values/dev.yaml]"];
         let entry: Vec<&str> = entry.iter().chain(keys).copied().collect();
         let config = format!("releases:\n  - {}\n", entry.join("\n    "));
         workspace.write(".ktl.yaml", &config)?;
-        workspace.write("values.yaml", VALUES)?;
+        workspace.write("values/dev.yaml", VALUES)?;
         for (path, text) in CHART {
             workspace.write(path, text)?;
         }

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 
-import { files } from "./files";
+import { telling } from "./files";
 import { Server } from "./server";
 import { Status } from "./status";
 
@@ -45,7 +45,7 @@ export async function deactivate(): Promise<void> {
 
 /** YAML is everywhere; a server runs only where there is a release, a chart, or a file of one. */
 async function startWhenNeeded(context: vscode.ExtensionContext, server: Server): Promise<void> {
-  const isOurs = (document: vscode.TextDocument) => vscode.languages.match(files, document) > 0;
+  const isOurs = (document: vscode.TextDocument) => vscode.languages.match(telling, document) > 0;
   const releases = await vscode.workspace.findFiles("**/{.ktl.yaml,Chart.yaml}", "**/node_modules/**", 1);
   if (releases.length > 0 || vscode.workspace.textDocuments.some(isOurs)) {
     await server.start();

@@ -1,17 +1,22 @@
-// The files that ktl-lsp is asked about. By name and not by language: other extensions give a chart's files
-// languages of their own, and most YAML files are none of our business.
+// The files that ktl-lsp is asked about, and those that it is started for. By name and not by language: other extensions
+// give a chart's files languages of their own.
 
 import type { DocumentFilter } from "vscode";
 
-const PATTERNS = [
+interface FileFilter extends DocumentFilter {
+  scheme: string;
+  pattern: string;
+}
+
+const named = (patterns: string[]): FileFilter[] => patterns.map((pattern) => ({ scheme: "file", pattern }));
+
+/** A release may name any YAML file as its values, `envs/prod.yaml` too. Which ones are, the server knows. */
+export const files = named(["**/*.{yaml,yml}", "**/templates/**/*.{tpl,txt}"]);
+
+/** Where one of these is open there are releases: most YAML is none of our business. */
+export const telling = named([
   "**/.ktl.yaml",
   "**/{stack,release}.yaml",
-  "**/*values*.{yaml,yml}",
   "**/Chart.yaml",
-  "**/templates/**/*.{yaml,yml,tpl,txt}",
-];
-
-export const files: (DocumentFilter & { scheme: string; pattern: string })[] = PATTERNS.map((pattern) => ({
-  scheme: "file",
-  pattern,
-}));
+  "**/*values*.{yaml,yml}",
+]);

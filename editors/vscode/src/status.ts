@@ -3,12 +3,12 @@
 import * as vscode from "vscode";
 import { State } from "vscode-languageclient/node";
 
-import { files } from "./files";
+import { telling } from "./files";
 
 export type ServerState = { state: State } | { problem: string };
 
 export class Status implements vscode.Disposable {
-  readonly #item = vscode.languages.createLanguageStatusItem("ktl.server", files);
+  readonly #item = vscode.languages.createLanguageStatusItem("ktl.server", telling);
 
   constructor() {
     this.#item.name = "ktl";

@@ -71,7 +71,7 @@ story.run(function()
     return #ended == 1
   end)
 
-  vim.cmd.edit('values.yaml')
+  vim.cmd.edit('values/dev.yaml')
   vim.api.nvim_buf_set_lines(0, 3, 4, true, { '  limits: large' })
   -- Neovim tells a change 150 ms later, and only a command of the same buffer hurries it. Nobody is that fast.
   story.await('the fault to go', 20, function()
