@@ -2,7 +2,7 @@
 //!
 //! It runs the path that a lens runs: the same discovery, the same sources, the same agent. Standard output carries
 //! what was asked for, in text or one JSON value a line; everything else goes to standard error. Exit codes: 0 done,
-//! 1 failed, 2 could not start, 130 cancelled.
+//! 1 failed or not known, 2 could not start, 130 cancelled or left alone.
 
 use std::{io, path::PathBuf, process::ExitCode};
 

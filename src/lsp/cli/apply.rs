@@ -1,18 +1,18 @@
 //! `ktl-lsp apply RELEASE`.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{collections::HashMap, ffi::OsString, path::PathBuf};
 
 use clap::Args;
 use uuid::Uuid;
 
 use super::{
     Common, Format, Outcome, excerpt,
-    follow::{Interrupts, Printer, follow},
+    follow::{Interrupts, Printer, Stance, follow, left_alone},
     output::complain,
     words,
 };
 use crate::{
-    agent::{Claims, request},
+    agent::{Agent, Claims, request},
     releases::{Choice, Kubeconfigs, Plan, Release, choose, plan},
     task,
     workspace::Buffers,
@@ -44,15 +44,15 @@ impl Apply {
             return Ok(Outcome::NotStarted);
         };
         let session = self.session_id.unwrap_or_else(|| Uuid::now_v7().to_string());
-        let claims = Claims { args: std::env::args().collect(), tags: HashMap::from_iter(self.tags) };
+        let claims = Claims { args: readable(std::env::args_os()), tags: HashMap::from_iter(self.tags) };
         let request = request(&session, &plan, claims);
         let started = tokio::select! {
-            started = agent.start(request, &plan.sources) => started.map_err(|error| words(&error))?,
-            () = interrupts.next() => {
-                // It may have arrived all the same.
-                let _ = agent.cancel(&session).await;
-                return Ok(Outcome::Cancelled);
-            }
+            biased;
+            () = interrupts.next() => None,
+            started = agent.start(request, &plan.sources) => Some(started.map_err(|error| words(&error))?),
+        };
+        let Some(started) = started else {
+            return Ok(withdraw(&agent, &session, &mut printer, &mut interrupts).await);
         };
         if let Some(notice) = agent.notice() {
             complain(notice);
@@ -61,7 +61,7 @@ impl Apply {
             complain(format!("session {session} is known; following it"));
         }
         printer.header(&session, agent.url(&session).as_deref());
-        Ok(follow(&agent, &session, &mut printer, &mut interrupts, false).await)
+        Ok(follow(&agent, &session, &mut printer, &mut interrupts, Stance::Owner).await)
     }
 
     fn choose(&self, folder: &std::path::Path, printer: &mut Printer) -> Result<Release, String> {
@@ -78,6 +78,39 @@ impl Apply {
             }
         }
     }
+}
+
+/// Ends what was asked for and not yet answered. It may have arrived all the same, and then it is followed to its end.
+async fn withdraw(
+    agent: &Agent,
+    session: &str,
+    printer: &mut Printer,
+    interrupts: &mut Interrupts,
+) -> Outcome {
+    complain(format!("cancelling session {session}; once more leaves it to itself"));
+    let asked = tokio::select! {
+        asked = agent.cancel(session) => asked,
+        () = interrupts.next() => return left_alone(session),
+    };
+    match asked {
+        Ok(_) => {
+            printer.header(session, agent.url(session).as_deref());
+            follow(agent, session, printer, interrupts, Stance::Cancelling).await
+        }
+        Err(error) if error.is_unknown_session() => Outcome::Cancelled,
+        Err(error) => {
+            complain(words(&error));
+            complain(format!(
+                "whether session {session} was started is not known; look with: ktl-lsp attach {session}"
+            ));
+            Outcome::Failed
+        }
+    }
+}
+
+/// The arguments for the record: what is not UTF-8 is replaced, a path may be anything.
+fn readable(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
+    arguments.map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
 /// Collects what the apply needs, and prints what is missing.
@@ -110,6 +143,22 @@ fn parse_tag(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{agent::Target, settings::Remote};
+
+    #[test]
+    fn an_argument_that_is_no_utf8_is_recorded_as_far_as_it_can_be_read() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let arguments = [OsString::from("apply"), OsString::from_vec(b"--workspace=/srv/caf\xe9".to_vec())];
+        assert_eq!(readable(arguments.into_iter()), ["apply", "--workspace=/srv/caf\u{fffd}"]);
+    }
+
+    #[tokio::test]
+    async fn a_withdrawal_that_cannot_be_asked_for_is_a_failure_and_no_cancel() {
+        let agent = Agent::new(Target::Remote(Remote::plain("not a URL")));
+        let mut printer = Printer::new(Format::Text).unwrap();
+        let mut interrupts = Interrupts::listen().unwrap();
+        assert_eq!(withdraw(&agent, "s", &mut printer, &mut interrupts).await, Outcome::Failed);
+    }
 
     #[test]
     fn a_tag_is_a_key_and_a_value() {

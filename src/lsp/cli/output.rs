@@ -31,7 +31,12 @@ pub(super) fn complain(message: impl Display) {
     let _ = writeln!(io::stderr(), "ktl-lsp: {message}");
 }
 
+/// Whether the output goes to a person, and not into a file or another program.
+pub(super) fn is_watched() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Whether colors help: a terminal, and nobody who asked for none.
 pub(super) fn wants_color() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    is_watched() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

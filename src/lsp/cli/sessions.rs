@@ -7,7 +7,8 @@ use ktl_proto::control::v1::{ListRequest, Meta, Session, Status};
 
 use super::{
     Common, Outcome,
-    follow::{Interrupts, Printer, follow},
+    follow::{Interrupts, Printer, Stance, follow, left_alone, missed},
+    output::{complain, is_watched},
     words,
 };
 use crate::{
@@ -77,12 +78,15 @@ impl Attach {
         let mut printer = Printer::new(common.format)?;
         let mut interrupts = Interrupts::listen()?;
         let agent = common.agent(None)?;
-        let session = agent.session(&session_id).await.map_err(|error| unknown(&error, &session_id))?;
+        let session = tokio::select! {
+            session = agent.session(&session_id) => session.map_err(|error| unknown(&error, &session_id))?,
+            () = interrupts.next() => return Ok(left_alone(&session_id)),
+        };
         if let Some(notice) = agent.notice() {
-            super::output::complain(notice);
+            complain(notice);
         }
         printer.header(&session_id, url(&agent, &session).as_deref());
-        Ok(follow(&agent, &session_id, &mut printer, &mut interrupts, true).await)
+        Ok(follow(&agent, &session_id, &mut printer, &mut interrupts, Stance::Reader).await)
     }
 }
 
@@ -94,7 +98,7 @@ impl List {
         let request = ListRequest { limit: self.limit, meta: Some(meta), ..ListRequest::default() };
         let sessions = agent.list(request).await.map_err(|error| words(&error))?;
         if sessions.is_empty() && printer.is_text() {
-            super::output::complain("no sessions yet; start one with: ktl-lsp apply RELEASE");
+            complain("no sessions yet; start one with: ktl-lsp apply RELEASE");
         }
         let now = SystemTime::now();
         for session in &sessions {
@@ -110,10 +114,25 @@ impl One {
         let agent = self.common.agent(None)?;
         let session =
             agent.session(&self.session_id).await.map_err(|error| unknown(&error, &self.session_id))?;
-        let page = url(&agent, &session).unwrap_or_default();
+        let page = self.page(&agent, &session, printer.is_text() && is_watched()).await;
         let now = SystemTime::now();
         printer.session(&session, |session| details(session, &page, now));
         Ok(Outcome::Done)
+    }
+
+    /// Where the session can be seen. A browser has to be let in by a code, which goes to a person and into no log.
+    async fn page(&self, agent: &Agent, session: &Session, to_person: bool) -> String {
+        let plain = url(agent, session).unwrap_or_default();
+        if !to_person {
+            return plain;
+        }
+        match agent.mint(&self.session_id).await {
+            Ok(link) => format!("{link} (opens once, within a minute)"),
+            Err(error) => {
+                complain(format!("no link that lets a browser in: {}", words(&error)));
+                plain
+            }
+        }
     }
 
     async fn cancel(self) -> Result<Outcome, String> {
@@ -131,12 +150,17 @@ impl One {
         Ok(Outcome::Done)
     }
 
-    /// A running session is exported as far as it is recorded.
+    /// A running session is exported as far as it is recorded. An export that is not the whole record is a failure.
     async fn export(self) -> Result<Outcome, String> {
         let mut printer = Printer::new(super::Format::Json)?;
         let agent = self.common.agent(None)?;
         let mut follower = agent.follow(&self.session_id);
+        let mut outcome = Outcome::Done;
         while let Some(followed) = follower.next().await {
+            if let Some(missed) = missed(&followed) {
+                complain(missed);
+                outcome = Outcome::Failed;
+            }
             match followed {
                 Followed::Frame(frame) => printer.frame(&frame),
                 Followed::CaughtUp | Followed::End(_) => break,
@@ -148,7 +172,7 @@ impl One {
                 break;
             }
         }
-        Ok(Outcome::Done)
+        Ok(outcome)
     }
 }
 

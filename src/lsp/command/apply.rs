@@ -177,13 +177,13 @@ impl Launch {
             held.texts.extend(texts);
             held.problems = problems;
         });
-        self.over(State::NotStarted(why), progress).await;
+        self.not_started(why, progress).await;
     }
 
     /// There is nothing to follow.
-    async fn over(self, state: State, progress: Progress) {
+    async fn not_started(self, why: String, progress: Progress) {
         let verdict = self.desk.runs().update(&self.session, |held| {
-            held.run.state = state;
+            held.run.state = State::NotStarted(why);
             held.run.verdict()
         });
         let message = format!("{} (session {})", verdict.unwrap_or_default(), self.session);
