@@ -192,15 +192,15 @@ impl Layer {
     /// Who gave the values.
     fn origins(&self) -> impl Iterator<Item = &Origin> {
         [
-            origin(&self.address),
-            origin(&self.secure),
-            origin(&self.http),
-            origin(&self.ca),
-            origin(&self.server_name),
-            origin(&self.cert),
-            origin(&self.key),
-            origin(&self.unverified),
-            origin(&self.token),
+            origin(self.address.as_ref()),
+            origin(self.secure.as_ref()),
+            origin(self.http.as_ref()),
+            origin(self.ca.as_ref()),
+            origin(self.server_name.as_ref()),
+            origin(self.cert.as_ref()),
+            origin(self.key.as_ref()),
+            origin(self.unverified.as_ref()),
+            origin(self.token.as_ref()),
         ]
         .into_iter()
         .flatten()
@@ -306,8 +306,8 @@ pub(crate) fn resolve_path(base: &Path, text: &str) -> PathBuf {
     }
 }
 
-fn origin<T>(given: &Option<Given<T>>) -> Option<&Origin> {
-    given.as_ref().map(|given| &given.origin)
+fn origin<T>(given: Option<&Given<T>>) -> Option<&Origin> {
+    given.map(|given| &given.origin)
 }
 
 fn collect<T>(mistakes: &mut Vec<Mistake>, result: Result<T, Mistake>) -> Option<T> {
