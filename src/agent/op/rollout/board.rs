@@ -352,17 +352,30 @@ fn is_newest(workload: Option<&DynamicObject>, set: Option<&DynamicObject>, pod:
     wanted.is_none() || has.is_none() || wanted == has
 }
 
-/// Whether everything that was rendered is there as it was rendered; the API server adds defaults of its own.
+/// Whether everything that was rendered is there as it was rendered; the API server adds defaults of its own, and
+/// leaves out what is empty.
 fn is_part(rendered: &Value, live: &Value) -> bool {
     match (rendered, live) {
         (Value::Object(wanted), Value::Object(found)) => wanted
             .iter()
-            .all(|(key, wanted)| found.get(key).map_or(wanted.is_null(), |found| is_part(wanted, found))),
+            .all(|(key, wanted)| found.get(key).map_or(is_empty(wanted), |found| is_part(wanted, found))),
         (Value::Array(wanted), Value::Array(found)) => {
             wanted.len() == found.len()
                 && wanted.iter().zip(found).all(|(wanted, found)| is_part(wanted, found))
         }
         _ => rendered == live,
+    }
+}
+
+/// What Kubernetes does not write down: `initialDelaySeconds: 0` is not there when it is read again.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.values().all(is_empty),
+        Value::Bool(true) => false,
     }
 }
 
