@@ -173,7 +173,7 @@ impl Kubeconfig {
     }
 }
 
-/// A client for a target. No request is made yet, but a credential plugin may run: it has [`PLUGIN`] to answer.
+/// A client for a target. No request is made yet, but a credential plugin may run: it has 15 s to answer.
 pub async fn connect(target: &Target) -> Result<Client, KubeError> {
     static PROVIDER: Once = Once::new();
     // The client takes the process-wide provider and panics where two could be meant.
