@@ -60,6 +60,10 @@ pub async fn serve(
     }
 }
 
+/// How long a connection may stay after its client was told that the agent ends: requests in flight get their answer,
+/// and a client that never leaves does not cost the whole grace.
+const LINGER: Duration = Duration::from_secs(4);
+
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
@@ -72,7 +76,10 @@ async fn connection(
         ended = connection.as_mut() => ended,
         () = shutdown.token.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match timeout(LINGER, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::debug!("a client kept its connection open after it was told to leave"),
+            }
         }
     };
     if let Err(error) = ended {
