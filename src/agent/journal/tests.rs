@@ -1,3 +1,5 @@
+//! The journal's promises to its followers, on a real store.
+
 use futures::StreamExt as _;
 use tempfile::TempDir;
 

@@ -1,3 +1,5 @@
+//! What must be hidden, and what must stay readable.
+
 use super::*;
 use crate::frame::{Body, Excerpt, Fact, Finding, Line};
 

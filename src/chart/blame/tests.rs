@@ -1,3 +1,5 @@
+//! Blame on the annotated failures, with the words of real helms.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

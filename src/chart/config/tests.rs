@@ -1,3 +1,5 @@
+//! What each key accepts, and what is said of what it does not.
+
 use std::time::Duration;
 
 use ktl_fixtures::{Fixture, assert_marks};

@@ -1,3 +1,5 @@
+//! Faults of values files on their places.
+
 use ktl_fixtures::{Fixture, assert_marks};
 
 use super::*;

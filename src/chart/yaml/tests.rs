@@ -1,3 +1,5 @@
+//! The tree of whole and half-typed texts; no text makes it panic.
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 

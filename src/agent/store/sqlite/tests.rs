@@ -1,3 +1,5 @@
+//! What only a store on a disk can get wrong: versions, damage, a full disk.
+
 use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;

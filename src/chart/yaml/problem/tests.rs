@@ -1,3 +1,5 @@
+//! Syntax faults at their cause.
+
 use ktl_fixtures::{Fixture, Mark, assert_marks};
 
 use super::*;

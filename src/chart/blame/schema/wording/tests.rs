@@ -1,3 +1,5 @@
+//! Both wordings of a schema failure, read into the same facts.
+
 use super::*;
 
 /// A context as a person reads it.
