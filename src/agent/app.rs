@@ -2,10 +2,7 @@
 //!
 //! The only file that sees all modules.
 
-use std::{
-    fs, io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::{Router, middleware::from_fn_with_state};
@@ -23,9 +20,10 @@ use crate::{
     grpc::{self, Operate, Services},
     http::{self, Web},
     journal::Journal,
+    keys,
     lock::Lock,
     mask::MarkKey,
-    op::{OpContext, Operations},
+    op::{DigestKey, OpContext, Operations},
     publishers::Publishers,
     serve,
     session::Timestamp,
@@ -58,7 +56,7 @@ impl App {
         private_folder(data).with_context(|| format!("cannot use --data {}", data.display()))?;
         let lock = Lock::take(data)?;
         let store = SqliteStore::open(&data.join("sessions.db"))?;
-        let journal = Journal::new(Arc::new(store), mark_key(&data.join("marks.key"))?);
+        let journal = Journal::new(Arc::new(store), MarkKey::new(key(data, "marks.key")?));
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}: is another agent running?", config.listen))?;
@@ -142,7 +140,13 @@ fn operations(config: &Config, journal: &Journal) -> anyhow::Result<Operations> 
         clusters: Clusters::new(config.clusters.clone(), config.local)?,
         helm: config.helm.clone(),
         launcher: Launcher::new(program),
+        digests: DigestKey::new(key(&config.data, "requests.key")?),
     }))
+}
+
+fn key(data: &Path, name: &str) -> anyhow::Result<[u8; 32]> {
+    let path = data.join(name);
+    keys::kept(&path).with_context(|| format!("cannot use the key {}", path.display()))
 }
 
 fn router(grpc: Router, web: Web, door: Door) -> Router {
@@ -160,26 +164,6 @@ fn url(config: &Config, address: SocketAddr) -> String {
         address
     };
     format!("{scheme}://{shown}")
-}
-
-/// The key of the marks, kept beside the store and not in it: who has only the store cannot test a guess.
-fn mark_key(path: &Path) -> anyhow::Result<MarkKey> {
-    if let Ok(kept) = fs::read(path)
-        && let Ok(bytes) = <[u8; 32]>::try_from(kept.as_slice())
-    {
-        return Ok(MarkKey::new(bytes));
-    }
-    let key = MarkKey::random();
-    let shown = path.display();
-    fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(key.bytes()).and_then(|()| file.sync_all()))
-        .with_context(|| format!("cannot write {shown}"))?;
-    Ok(key)
 }
 
 fn housekeeping(

@@ -24,5 +24,6 @@ pub mod serve;
 
 pub mod app;
 pub mod config;
+pub mod keys;
 pub mod lock;
 pub mod shutdown;

@@ -6,6 +6,7 @@
 
 pub mod adopt;
 pub mod apply;
+pub mod canonical;
 pub mod error;
 pub mod finding;
 pub mod queue;
@@ -44,6 +45,7 @@ use crate::{
     sources::{Assembly, SourcePool},
 };
 
+pub use canonical::DigestKey;
 pub use error::OpError;
 pub use request::{ApplyRequest, Claims, StartRequest};
 pub use start::StartOutcome;
@@ -63,6 +65,8 @@ pub struct OpContext {
     pub helm: PathBuf,
     /// How it starts shims.
     pub launcher: Launcher,
+    /// What request digests are made with.
+    pub digests: DigestKey,
 }
 
 /// The operations of one agent. Cheap to clone; all clones are one.
@@ -251,8 +255,9 @@ mod tests {
         std::fs::write(&data_dir, "").unwrap();
         let (clusters, helm) = (Clusters::default(), PathBuf::from("helm"));
         let launcher = Launcher::new(PathBuf::from("none"));
-        let operations =
-            Operations::new(OpContext { journal: journal.clone(), data_dir, clusters, helm, launcher });
+        let digests = DigestKey::new([0; 32]);
+        let context = OpContext { journal: journal.clone(), data_dir, clusters, helm, launcher, digests };
+        let operations = Operations::new(context);
         let id = SessionId::mint();
         let masker = journal.masker(&id, []);
         let (meta, tags) = (masker.mask(Meta::default()), masker.mask(Tags::new()));

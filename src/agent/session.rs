@@ -232,7 +232,8 @@ impl Meta {
 /// The request behind a session, so that the same id with another request can be refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestRecord {
-    /// SHA-256 of the unmasked canonical request: equal requests have equal digests.
+    /// A keyed digest of the unmasked canonical request: equal requests have equal digests, and without the key of
+    /// this agent it says nothing about what is in them.
     pub digest: String,
     /// The same request as masked JSON, to name a difference.
     pub canonical: String,

@@ -281,7 +281,8 @@ impl Agent {
         .await
     }
 
-    /// A link into the browser that works once, for 60 s. Never store or show it.
+    /// A link into the browser that works once, for 60 s. It may be shown to the user who asked, and is never stored or
+    /// logged.
     pub(crate) async fn mint(&self, session: &str) -> Result<String, AgentError> {
         let answer = self
             .call("mint code", |link| {

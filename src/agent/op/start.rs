@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Live, OpError, Operations,
     apply::Work,
+    canonical,
     queue::Ticket,
     report::Reporter,
-    request::{self, StartRequest},
+    request::StartRequest,
     run::{Run, RunFolder},
 };
 use crate::{
@@ -54,11 +55,11 @@ impl Operations {
         let _alone = self.inner.starting.lock().await;
         request.apply.check(&request.sources)?;
         let id = request.id.clone().unwrap_or_else(SessionId::mint);
-        let canonical = request::canonical(&request);
+        let asked = canonical::canonical(&request);
         if let Some(session) = self.inner.context.journal.session(&id).await?
             && !session.is_bare()
         {
-            return self.join(session, &canonical);
+            return self.join(session, &asked);
         }
         if self.inner.leave.is_cancelled() {
             return Err(OpError::ShuttingDown);
@@ -86,8 +87,8 @@ impl Operations {
         };
         let masker = self.masker(&id, &run);
         let record = RequestRecord {
-            digest: request::digest(&canonical),
-            canonical: request::to_keep(&canonical).to_string(),
+            digest: self.inner.context.digests.digest(&asked),
+            canonical: canonical::to_keep(&asked).to_string(),
         };
         let new = NewSession {
             id: id.clone(),
@@ -100,7 +101,7 @@ impl Operations {
         let live = Live::enter(&self.inner, &id);
         let session = match self.inner.context.journal.create(new).await? {
             Created::New(session) => session,
-            Created::Known(session) => return self.join(session, &canonical),
+            Created::Known(session) => return self.join(session, &asked),
         };
         let work = match self.keep(run, &files, ticket, &masker, live.cancel.clone()) {
             Ok(work) => work,
@@ -132,18 +133,18 @@ impl Operations {
         self.work(run, folder, ticket, masker, cancel)
     }
 
-    fn join(&self, session: Session, canonical: &Value) -> Result<StartOutcome, OpError> {
+    fn join(&self, session: Session, asked: &Value) -> Result<StartOutcome, OpError> {
         let Some(record) = session.request.clone().filter(|_| session.owner == Owner::Agent) else {
             return Err(OpError::Published(session.id));
         };
-        if record.digest == request::digest(canonical) {
+        if record.digest == self.inner.context.digests.digest(asked) {
             return Ok(StartOutcome::Joined(session));
         }
         // Both sides masked with the session's own marks, so that equal secrets look equal.
-        let now = RequestRecord { digest: String::new(), canonical: request::to_keep(canonical).to_string() };
+        let now = RequestRecord { digest: String::new(), canonical: canonical::to_keep(asked).to_string() };
         let now = self.inner.context.journal.masker(&session.id, []).mask(now).into_inner();
         let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-        let difference = request::differences(&read(&record.canonical), &read(&now.canonical));
+        let difference = canonical::differences(&read(&record.canonical), &read(&now.canonical));
         Err(OpError::OtherRequest { id: session.id, difference })
     }
 
