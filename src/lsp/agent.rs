@@ -97,6 +97,17 @@ pub(crate) enum AgentError {
         /// What the connection said.
         why: String,
     },
+    /// Somebody is there who may not be the agent: nothing was sent.
+    #[error(
+        "the certificate of the agent at {address} is not trusted: {why}; name the authority that signed it with \
+         agent.tls.ca, or the name that it is for with agent.tls.serverName"
+    )]
+    Untrusted {
+        /// Who was asked.
+        address: String,
+        /// What is wrong with the certificate.
+        why: String,
+    },
     /// It is there and took too long.
     #[error("the agent did not answer `{call}` within {seconds} s; try again, or look at its log")]
     Deadline {

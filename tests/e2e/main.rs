@@ -43,3 +43,4 @@ mod secrets;
 mod shared;
 mod story;
 mod terminal;
+mod tls;

@@ -61,15 +61,8 @@ impl Story {
 
     /// A program of ours in this user's environment.
     pub(crate) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(binaries().join(name));
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_str().is_some_and(|name| name.starts_with("KTL_") || name.starts_with("XDG_")) {
-                command.env_remove(variable);
-            }
-        }
+        let mut command = program_of(self.home.path(), name);
         command
-            .env("HOME", self.home.path())
-            .env("XDG_STATE_HOME", self.home.path().join("state"))
             .env("KUBECONFIG", self.kubeconfig())
             .env("KTL_HELM", &self.helm)
             .current_dir(self.workspace.folder());
@@ -182,6 +175,18 @@ pub(crate) fn findings(editor: &mut Editor, uri: &str, started: &Started) -> Vec
 /// The facts of one kind in exported frames: `facts(&frames, "finding")`.
 pub(crate) fn facts<'a>(frames: &'a [Value], kind: &str) -> Vec<&'a Value> {
     frames.iter().map(|frame| &frame["fact"][kind]).filter(|fact| !fact.is_null()).collect()
+}
+
+/// A program of ours for the user with this home, who has not set any of our variables.
+pub(crate) fn program_of(home: &Path, name: &str) -> Command {
+    let mut command = Command::new(binaries().join(name));
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_str().is_some_and(|name| name.starts_with("KTL_") || name.starts_with("XDG_")) {
+            command.env_remove(variable);
+        }
+    }
+    command.env("HOME", home).env("XDG_STATE_HOME", home.join("state"));
+    command
 }
 
 /// The folder with the built programs.

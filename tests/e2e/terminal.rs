@@ -1,7 +1,7 @@
 //! The headless twin: the same operations in a terminal or CI, told apart by their exit codes.
 
 use std::io::Read;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -19,12 +19,20 @@ pub(crate) struct Ran {
 
 /// Runs `ktl-lsp` in the workspace to its end.
 pub(crate) fn run(story: &Story, arguments: &[&str]) -> Ran {
-    finish(start(story, arguments))
+    ran(story.program("ktl-lsp").args(arguments))
+}
+
+/// Runs a command to its end.
+pub(crate) fn ran(command: &mut Command) -> Ran {
+    finish(begun(command))
 }
 
 fn start(story: &Story, arguments: &[&str]) -> Child {
-    let mut command = story.program("ktl-lsp");
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    begun(story.program("ktl-lsp").args(arguments))
+}
+
+fn begun(command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
 }
 

@@ -60,7 +60,14 @@ pub(super) async fn ask(remote: &Remote) -> Result<(Authorized, Option<InfoRespo
     let channel: Channel = timeout(CONNECT_DEADLINE, endpoint.connect())
         .await
         .map_err(|_| unreachable(format!("no connection within {} s", CONNECT_DEADLINE.as_secs())))?
-        .map_err(|error| unreachable(innermost(&error)))?;
+        .map_err(|error| {
+            let why = innermost(&error);
+            if is_distrust(&error) {
+                AgentError::Untrusted { address: remote.address.clone(), why }
+            } else {
+                unreachable(why)
+            }
+        })?;
     let channel = InterceptedService::new(channel, bearer);
     let info = timeout(INFO_DEADLINE, AgentServiceClient::new(channel.clone()).info(InfoRequest {}))
         .await
@@ -129,6 +136,17 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, AgentError> {
 fn is_loopback(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether it was we who did not believe the agent's certificate.
+fn is_distrust(error: &tonic::transport::Error) -> bool {
+    let first = Some(error as &dyn std::error::Error);
+    std::iter::successors(first, |cause| cause.source()).any(|cause| {
+        // An IO error names what is in it as itself, and not as its source.
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        let tls = inner.and_then(|inner| inner.downcast_ref()).or_else(|| cause.downcast_ref());
+        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    })
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

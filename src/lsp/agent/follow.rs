@@ -128,7 +128,12 @@ impl Follower {
 
     /// An error that may pass is waited out; any other is the last thing said.
     fn stumble(&mut self, error: AgentError) -> Followed {
-        if !error.may_pass() && !matches!(error, AgentError::Deadline { .. } | AgentError::Local(_)) {
+        // An agent that was followed before may get its new certificate a moment later.
+        let waits = matches!(
+            error,
+            AgentError::Deadline { .. } | AgentError::Local(_) | AgentError::Untrusted { .. }
+        );
+        if !error.may_pass() && !waits {
             self.phase = Phase::Over;
             return Followed::Failed(error);
         }
