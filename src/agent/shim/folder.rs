@@ -25,7 +25,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = draft_of(path);
     write_draft(&draft, bytes)?;
     fs::rename(&draft, path)?;
-    // The new name is in the folder, so the folder has to be on the disk too.
+    settle_name(path)
+}
+
+/// Brings a file that somebody else wrote to the disk, its name too.
+pub(super) fn settle(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()?;
+    settle_name(path)
+}
+
+/// A new name is in the folder, so the folder has to be on the disk too.
+pub(super) fn settle_name(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
 }
 
@@ -34,14 +44,14 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     write_atomically(path, &serde_json::to_vec(value)?)
 }
 
-/// Makes a file with this content unless there is one: true when it is ours.
+/// Makes a file with this content unless there is one: true when it is ours, and then it is on the disk.
 pub(super) fn claim_json(path: &Path, value: &impl Serialize) -> io::Result<bool> {
     let draft = draft_of(path);
     write_draft(&draft, &serde_json::to_vec(value)?)?;
     let claimed = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
     match claimed {
-        Ok(()) => Ok(true),
+        Ok(()) => settle_name(path).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }

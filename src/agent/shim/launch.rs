@@ -58,6 +58,8 @@ impl Launcher {
             return Ok(());
         }
         private_folder(at).map_err(failed)?;
+        // After a power cut, a folder that is gone would look as if nothing had run.
+        folder::settle_name(at).map_err(failed)?;
         folder::write_json(&at.join(folder::COMMAND), command).map_err(failed)?;
         let mut child = self.program(at, environment).map_err(failed)?.spawn().map_err(failed)?;
         while !was_launched(at) {

@@ -45,8 +45,19 @@ pub async fn run(folder: &Path) -> io::Result<()> {
             Exit { error: Some(format!("{}: {error}", command.program.display())), ..Exit::default() }
         }
     };
-    output.flush().ok();
+    settle(&mut output, &command);
     say_exit(folder, &Exit { records: output.records, lost: output.lost, ..exit }).await
+}
+
+/// Brings the output to the disk. The exit is written after it: whoever finds an exit after a power cut finds all of
+/// the output that it counts.
+fn settle(output: &mut Output<File>, command: &Command) {
+    let settled = output.settle();
+    let stdout = command.stdout.as_deref().map_or(Ok(()), folder::settle);
+    for error in [settled, stdout].into_iter().filter_map(Result::err) {
+        // The exit still says how the command ended, and that is worth more.
+        eprintln!("the output may not outlive a power cut: {error}");
+    }
 }
 
 /// Leaves the exit, however long the disk is full: without it nobody would know how the command ended.
@@ -205,7 +216,19 @@ impl Output<File> {
     }
 }
 
-impl<W: io::Write> Output<W> {
+/// What output is written to.
+trait Disk: io::Write {
+    /// Returns when everything that was written would outlive a power cut.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Disk for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+impl<W: Disk> Output<W> {
     fn write(&mut self, records: Vec<Record>) {
         for record in records {
             if self.put(&record).is_err() {
@@ -228,6 +251,13 @@ impl<W: io::Write> Output<W> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Writes what is left, and brings it to the disk.
+    fn settle(&mut self) -> io::Result<()> {
+        // A record that does not fit is lost; those before it are not.
+        let flushed = self.flush();
+        self.file.sync().and(flushed)
     }
 
     /// Writes what is left of the record in hand; it counts when it is whole.
@@ -256,12 +286,22 @@ mod tests {
     use super::*;
 
     /// A disk with room for so many bytes.
-    struct Disk {
+    #[derive(Default)]
+    struct Small {
         written: Vec<u8>,
         room: usize,
+        /// How much of it would outlive a power cut.
+        synced: usize,
     }
 
-    impl io::Write for Disk {
+    impl Disk for Small {
+        fn sync(&mut self) -> io::Result<()> {
+            self.synced = self.written.len();
+            Ok(())
+        }
+    }
+
+    impl io::Write for Small {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let count = bytes.len().min(self.room);
             if count == 0 {
@@ -283,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_costs_lines_and_leaves_no_half_record() {
-        let file = Disk { written: Vec::new(), room: 60 };
+        let file = Small { room: 60, ..Small::default() };
         let mut output = Output { file, rest: Vec::new(), records: 0, lost: 0 };
         for text in ["whole", "half", "lost", "lost too"] {
             output.write(record(text));
@@ -296,5 +336,19 @@ mod tests {
         let texts: Vec<String> =
             lines.map(|line| serde_json::from_slice::<Record>(line).unwrap().text).collect();
         assert_eq!(texts, ["whole", "half", "again"]);
+    }
+
+    #[test]
+    fn all_output_is_on_the_disk_before_the_exit_is_said() {
+        let file = Small { room: 60, ..Small::default() };
+        let mut output = Output { file, rest: Vec::new(), records: 0, lost: 0 };
+        output.write(record("whole"));
+        output.write(record("half"));
+        assert_eq!(output.file.synced, 0);
+        assert!(output.settle().is_err(), "the disk is full");
+        assert_eq!(output.file.synced, 60, "what was written is kept all the same");
+        output.file.room = 1000;
+        output.settle().unwrap();
+        assert_eq!((output.records, output.file.synced), (2, output.file.written.len()));
     }
 }
