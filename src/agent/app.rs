@@ -94,6 +94,7 @@ impl App {
     /// Serves until `stop` says why to end, then takes everything down within the grace and says how that went.
     pub async fn run(self, stop: impl Future<Output = String>) -> anyhow::Result<()> {
         let Self { config, listener, router, journal, publishers, operations, shutdown, .. } = self;
+        operations.ask_helm();
         // Before anybody is served: whoever asks for a session finds it running.
         tokio::pin!(stop);
         let adopted = tokio::select! {

@@ -17,11 +17,12 @@ pub mod rollout;
 pub mod run;
 mod runner;
 mod start;
+mod turns;
 
 use std::{
     collections::HashMap,
     io,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, resume_unwind},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -30,11 +31,12 @@ use std::{
 use futures::FutureExt as _;
 use tokio::{
     sync::OnceCell,
+    task::spawn_blocking,
     time::{interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{apply::Work, queue::Queue, run::RunFolder};
+use self::{apply::Work, queue::Queue, run::RunFolder, turns::Turns};
 use crate::{
     clusters::Clusters,
     frame::{Body, Fact, Note, NoteKind},
@@ -81,8 +83,8 @@ struct Inner {
     pool: SourcePool,
     queue: Queue,
     live: Mutex<HashMap<SessionId, CancellationToken>>,
-    /// Held while an operation is started.
-    starting: tokio::sync::Mutex<()>,
+    /// Two starts of one id must not both find nothing there.
+    turns: Turns,
     tasks: TaskTracker,
     /// Cancelled when this agent ends: tasks leave their work as it is, for the next agent.
     leave: CancellationToken,
@@ -97,7 +99,7 @@ impl Operations {
             pool: SourcePool::default(),
             queue: Queue::default(),
             live: Mutex::default(),
-            starting: tokio::sync::Mutex::default(),
+            turns: Turns::default(),
             tasks: TaskTracker::new(),
             leave: CancellationToken::new(),
         };
@@ -122,6 +124,18 @@ impl Operations {
     /// The helm of this agent, if it was asked already.
     pub fn known_helm(&self) -> Option<&Helm> {
         self.inner.helm.get()
+    }
+
+    /// Asks helm for its version in the background, so that clients can be told before the first operation. What is
+    /// wrong with it is for the operation to say that needs it.
+    pub fn ask_helm(&self) {
+        let (operations, leave) = (self.clone(), self.inner.leave.clone());
+        let ask = async move {
+            if let Err(error) = operations.helm().await {
+                tracing::warn!(%error, "no helm answers yet");
+            }
+        };
+        self.inner.tasks.spawn(async move { leave.run_until_cancelled(ask).await });
     }
 
     /// Asks a running operation to stop. One that has ended stays as it is.
@@ -201,6 +215,15 @@ impl Operations {
     }
 }
 
+/// Work that waits for the disk, on a thread that may wait.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(_) => Err(io::Error::other("the agent is stopping")),
+    }
+}
+
 /// An operation that can be cancelled, until this is dropped.
 struct Live {
     inner: Arc<Inner>,
@@ -238,6 +261,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::fs::PermissionsExt as _, path::Path};
+
     use super::*;
     use crate::{
         mask::MarkKey,
@@ -245,19 +270,24 @@ mod tests {
         store::{NewSession, sqlite::SqliteStore},
     };
 
+    fn operations(data_dir: PathBuf, journal: &Journal, helm: PathBuf) -> Operations {
+        let (journal, clusters) = (journal.clone(), Clusters::default());
+        let (launcher, digests) = (Launcher::new(PathBuf::from("none")), DigestKey::new([0; 32]));
+        Operations::new(OpContext { journal, data_dir, clusters, helm, launcher, digests })
+    }
+
+    fn journal(home: &Path) -> Journal {
+        Journal::new(Arc::new(SqliteStore::open(&home.join("sessions.db")).unwrap()), MarkKey::random())
+    }
+
     #[tokio::test]
     async fn a_cancel_stops_first_and_is_noted_once_whatever_the_disk_says() {
         let home = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&home.path().join("sessions.db")).unwrap();
-        let journal = Journal::new(Arc::new(store), MarkKey::random());
+        let journal = journal(home.path());
         // Below a file there is no run folder, and nobody can make one.
         let data_dir = home.path().join("file");
         std::fs::write(&data_dir, "").unwrap();
-        let (clusters, helm) = (Clusters::default(), PathBuf::from("helm"));
-        let launcher = Launcher::new(PathBuf::from("none"));
-        let digests = DigestKey::new([0; 32]);
-        let context = OpContext { journal: journal.clone(), data_dir, clusters, helm, launcher, digests };
-        let operations = Operations::new(context);
+        let operations = operations(data_dir, &journal, PathBuf::from("helm"));
         let id = SessionId::mint();
         let masker = journal.masker(&id, []);
         let (meta, tags) = (masker.mask(Meta::default()), masker.mask(Tags::new()));
@@ -271,5 +301,24 @@ mod tests {
         assert!(live.cancel.is_cancelled());
         drop(live);
         assert_eq!(operations.running(), 0);
+    }
+
+    #[tokio::test]
+    async fn helm_is_known_before_the_first_operation() {
+        let home = tempfile::tempdir().unwrap();
+        let helm = home.path().join("helm");
+        std::fs::write(&helm, "#!/bin/sh\necho v4.0.1\n").unwrap();
+        std::fs::set_permissions(&helm, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let operations = operations(home.path().to_owned(), &journal(home.path()), helm);
+        assert_eq!(operations.known_helm(), None);
+        operations.ask_helm();
+        for _ in 0..1000 {
+            if let Some(helm) = operations.known_helm() {
+                assert_eq!(helm.version.text, "v4.0.1");
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("helm was never asked");
     }
 }

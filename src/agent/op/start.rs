@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Live, OpError, Operations,
     apply::Work,
-    canonical,
+    canonical, on_disk,
     queue::Ticket,
     report::Reporter,
     request::StartRequest,
@@ -51,10 +51,9 @@ impl Operations {
     }
 
     async fn begin(&self, request: StartRequest, principal: &str) -> Result<StartOutcome, OpError> {
-        // One start at a time: two with the same id must not both find nothing there.
-        let _alone = self.inner.starting.lock().await;
         request.apply.check(&request.sources)?;
         let id = request.id.clone().unwrap_or_else(SessionId::mint);
+        let _turn = self.inner.turns.take(&id).await;
         let asked = canonical::canonical(&request);
         if let Some(session) = self.inner.context.journal.session(&id).await?
             && !session.is_bare()
@@ -103,7 +102,9 @@ impl Operations {
             Created::New(session) => session,
             Created::Known(session) => return self.join(session, &asked),
         };
-        let work = match self.keep(run, &files, ticket, &masker, live.cancel.clone()) {
+        let (operations, cancel) = (self.clone(), live.cancel.clone());
+        let kept = on_disk(move || operations.keep(run, &files, ticket, &masker, cancel)).await;
+        let work = match kept {
             Ok(work) => work,
             Err(error) => {
                 self.give_up(&id, "the run folder could not be written; nothing was changed").await;
