@@ -4,6 +4,8 @@
 //! says is counted, and what runs outside runs under a shim that starts once. A cancel is honored before each step
 //! and inside each wait.
 
+#[cfg(test)]
+mod fixture;
 mod helm;
 mod render;
 mod rollout;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 use futures::future::join_all;
 use ktl_chart::blame::{HelmStep, Outcome};
 use kube::Client;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Apply, StepError, Work, headline, helm::HelmEnd};
 use crate::{
@@ -26,11 +26,13 @@ impl Work {
         let began = now_nanos();
         self.reporter.phase(PhaseName::Render, PhaseState::Running, "", began).await?;
         let at = self.folder.render();
-        let mut end = self.render_once(&at).await?;
+        // An agent that goes on with a render gives it the whole time again.
+        let until = Instant::now() + Duration::from_secs(self.run.apply.timeout_seconds);
+        let mut end = self.render_once(&at, until).await?;
         if matches!(end, HelmEnd::Gone) && !self.cancel.is_cancelled() {
             // A render changes nothing, so one that somebody killed is simply done again, once.
             self.folder.forget_render()?;
-            end = self.render_once(&at).await?;
+            end = self.render_once(&at, until).await?;
         }
         let (state, message, next) = match end {
             _ if self.cancel.is_cancelled() => {
@@ -47,8 +49,11 @@ impl Work {
                 self.reporter.say(vec![Body::Objects(ObjectList { objects: rendered.names() })]).await?;
                 (PhaseState::Succeeded, message, Apply::Upgrade { since: now_nanos() })
             }
+            HelmEnd::TooLong => {
+                let message = too_long(self.run.apply.timeout_seconds);
+                self.render_failed(&Outcome::Message(message)).await?
+            }
             HelmEnd::Exit(exit) => {
-                self.keep_sources().await?;
                 let outcome = match exit.error {
                     Some(error) => Outcome::Message(format!("cannot run helm: {error}")),
                     None => Outcome::Helm {
@@ -57,19 +62,24 @@ impl Work {
                         stderr: Tail::stderr(&at)?,
                     },
                 };
-                let findings = self.blame(&outcome);
-                let message = headline(&findings);
-                self.reporter.findings(findings).await?;
-                (PhaseState::Failed, message.clone(), Apply::failed(message))
+                self.render_failed(&outcome).await?
             }
         };
         self.reporter.phase(PhaseName::Render, state, &message, began).await?;
         Ok(next)
     }
 
-    async fn render_once(&mut self, at: &Path) -> Result<HelmEnd, StepError> {
+    async fn render_failed(&mut self, outcome: &Outcome) -> Result<(PhaseState, String, Apply), StepError> {
+        self.keep_sources().await?;
+        let findings = self.blame(outcome);
+        let message = headline(&findings);
+        self.reporter.findings(findings).await?;
+        Ok((PhaseState::Failed, message.clone(), Apply::failed(message)))
+    }
+
+    async fn render_once(&mut self, at: &Path, until: Instant) -> Result<HelmEnd, StepError> {
         self.launch_render().await?;
-        self.follow_helm(at, "render", PhaseName::Render).await
+        self.follow_helm(at, "render", PhaseName::Render, Some(until)).await
     }
 
     async fn launch_render(&self) -> Result<(), StepError> {
@@ -95,6 +105,13 @@ impl Work {
     pub(super) fn major(&self) -> u32 {
         u32::from(self.run.helm.version.major.number())
     }
+}
+
+fn too_long(seconds: u64) -> String {
+    format!(
+        "helm template had not ended after {seconds} s, the timeout of this apply, and was stopped; nothing was changed: \
+         see whether its chart repository answers, or raise apply.timeout"
+    )
 }
 
 /// What a chart asks about its cluster: the version, and the kinds that Kubernetes does not bring itself. Those are

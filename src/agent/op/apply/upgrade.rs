@@ -40,8 +40,11 @@ impl Work {
             return Ok(Apply::cancelled("before it changed anything"));
         }
         self.launch_upgrade().await?;
-        match self.follow_helm(&at, "helm", PhaseName::Upgrade).await? {
-            HelmEnd::Gone => Ok(Apply::lost("helm and its shim are gone without an answer")),
+        // Helm keeps to the timeout by itself, and undoes what it began only when nobody stops it.
+        match self.follow_helm(&at, "helm", PhaseName::Upgrade, None).await? {
+            HelmEnd::Gone | HelmEnd::TooLong => {
+                Ok(Apply::lost("helm and its shim are gone without an answer"))
+            }
             HelmEnd::Exit(exit) if exit.succeeded() => self.upgraded(since).await,
             HelmEnd::Exit(_) if self.cancel.is_cancelled() => {
                 self.reporter.phase(PhaseName::Upgrade, PhaseState::Cancelled, "", since).await?;
