@@ -73,7 +73,9 @@ impl Work {
         let patience = if helm_waited { CATCH_UP } else { self.time_left(since) };
         let until = tokio::time::Instant::now() + patience;
         loop {
-            let Some(watch) = &self.watch else { return Ok(RolledOut::Unwatched) };
+            let Some(watch) = self.watch.as_ref().filter(|watch| !watch.board.is_logged_out()) else {
+                return Ok(RolledOut::Unwatched);
+            };
             match watch.board.progress() {
                 Progress::Ready => return Ok(RolledOut::Ready),
                 Progress::Failed if !helm_waited => return Ok(RolledOut::Failed),

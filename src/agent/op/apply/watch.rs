@@ -74,6 +74,10 @@ impl Work {
             );
             self.reporter.remark(Level::Warn, PhaseName::Rollout, text).await?;
         }
+        if watch.board.is_logged_out() && watch.told.is_first_logout() {
+            let text = logged_out(&self.run.target.name);
+            self.reporter.remark(Level::Error, PhaseName::Rollout, text).await?;
+        }
         let masker = self.reporter.masker().clone();
         let states = watch.board.states().into_iter().filter(|state| watch.told.is_new_state(state));
         let mut bodies: Vec<Body> = states.map(Body::Object).collect();
@@ -133,4 +137,8 @@ impl Work {
         }
         Ok(())
     }
+}
+
+fn logged_out(cluster: &str) -> String {
+    format!("cluster {cluster} did not accept the credentials (401): log in again, then apply again")
 }

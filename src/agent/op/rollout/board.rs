@@ -46,6 +46,7 @@ pub struct Board {
     since: HashMap<(usize, String), Instant>,
     is_helm_done: bool,
     denied: Vec<(String, String)>,
+    is_logged_out: bool,
 }
 
 /// An object of the release, or a hook.
@@ -82,7 +83,8 @@ impl Board {
         let hooks = rendered.hooks.iter().filter(|hook| kinds::becomes_ready(&hook.name)).map(target(true));
         let targets = rendered.objects.iter().map(target(false)).chain(hooks).collect();
         let (behind, events, since) = (BTreeMap::new(), Vec::new(), HashMap::new());
-        Self { targets, behind, events, since, is_helm_done: false, denied: Vec::new() }
+        let (is_helm_done, denied, is_logged_out) = (false, Vec::new(), false);
+        Self { targets, behind, events, since, is_helm_done, denied, is_logged_out }
     }
 
     /// Everything that is to be watched.
@@ -108,6 +110,7 @@ impl Board {
                     target.is_denied |= is_kind && name.namespace == namespace;
                 }
             }
+            Seen::LoggedOut => self.is_logged_out = true,
             Seen::Tick => {}
         }
     }
@@ -188,6 +191,11 @@ impl Board {
     /// What was refused to be watched: resource and namespace.
     pub fn take_denied(&mut self) -> Vec<(String, String)> {
         std::mem::take(&mut self.denied)
+    }
+
+    /// Whether the cluster took our credentials away: what is on the board stays as it is.
+    pub fn is_logged_out(&self) -> bool {
+        self.is_logged_out
     }
 
     /// Why objects do not become ready, the surest first; an object that is ready has no causes.

@@ -47,6 +47,8 @@ pub enum Seen {
         /// Where.
         namespace: String,
     },
+    /// The cluster does not take our credentials: nothing will be heard of it any more.
+    LoggedOut,
     /// Time passed.
     Tick,
 }
@@ -118,7 +120,8 @@ fn watch(client: &Client, namespace: &str, resource: ApiResource) -> BoxStream<'
     let news = news.map(move |event| news_of(event, &resource, &namespace, &mut is_first));
     // After a denial nothing else will come, so the stream ends with it.
     let until_denied = news.scan(false, |denied, news| {
-        let is_over = std::mem::replace(denied, matches!(news, Some(Seen::Denied { .. })));
+        let is_denial = matches!(news, Some(Seen::Denied { .. } | Seen::LoggedOut));
+        let is_over = std::mem::replace(denied, is_denial);
         future::ready((!is_over).then_some(news))
     });
     until_denied.filter_map(future::ready).boxed()
@@ -139,7 +142,8 @@ async fn find(client: Client, object: ObjectRef) -> Option<Seen> {
                 let found = DynamicObject { types: Some(types), metadata, data: serde_json::Value::Null };
                 return Some(Seen::Object(Box::new(found), false));
             }
-            Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => return None,
+            Err(kube::Error::Api(status)) if status.code == 401 => return Some(Seen::LoggedOut),
+            Err(kube::Error::Api(status)) if status.code == 403 => return None,
             // Not there yet, or its kind is not, or the API server is away.
             _ => sleep(LOOK_AGAIN).await,
         }
@@ -174,17 +178,20 @@ fn news_of(
         }
         Ok(watcher::Event::Apply(object)) => Some(Seen::Object(typed(object, resource), false)),
         Ok(watcher::Event::Delete(object)) => Some(Seen::Gone(typed(object, resource))),
-        Err(error) if is_denial(&error) => Some(Seen::Denied {
-            resource: resource.plural.clone(),
-            group: resource.group.clone(),
-            kind: resource.kind.clone(),
-            namespace: namespace.to_owned(),
-        }),
-        Err(error) => {
-            // The watcher tries again by itself; an API server that is away is helm's to complain about.
-            tracing::debug!(resource = resource.plural, %error, "a watch was interrupted");
-            None
-        }
+        Err(error) => match refusal(&error) {
+            Some(401) => Some(Seen::LoggedOut),
+            Some(403 | 404) => Some(Seen::Denied {
+                resource: resource.plural.clone(),
+                group: resource.group.clone(),
+                kind: resource.kind.clone(),
+                namespace: namespace.to_owned(),
+            }),
+            _ => {
+                // The watcher tries again by itself; an API server that is away is helm's to complain about.
+                tracing::debug!(resource = resource.plural, %error, "a watch was interrupted");
+                None
+            }
+        },
     }
 }
 
@@ -195,13 +202,15 @@ fn typed(mut object: DynamicObject, resource: &ApiResource) -> Box<DynamicObject
     Box::new(object)
 }
 
-fn is_denial(error: &watcher::Error) -> bool {
+/// The status with which the API server refused a watch.
+fn refusal(error: &watcher::Error) -> Option<u16> {
     let cause = match error {
         watcher::Error::InitialListFailed(cause) | watcher::Error::WatchStartFailed(cause) => cause,
-        watcher::Error::WatchError(status) => return matches!(status.code, 401 | 403),
-        _ => return false,
+        // A watch that goes on was there once: that its kind is gone since is for the next list to say.
+        watcher::Error::WatchError(status) => return Some(status.code).filter(|code| *code != 404),
+        _ => return None,
     };
-    matches!(cause, kube::Error::Api(status) if matches!(status.code, 401 | 403 | 404))
+    if let kube::Error::Api(status) = cause { Some(status.code) } else { None }
 }
 
 #[cfg(test)]
@@ -230,5 +239,19 @@ mod tests {
             "shop:apps/ReplicaSet",
         ];
         assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn credentials_that_are_refused_are_another_thing_than_missing_rights() {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", "Deployment"));
+        let seen = |code: u16| {
+            let status = kube::core::Status { code, ..kube::core::Status::default() };
+            let error = watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status)));
+            news_of(Err(error), &resource, "shop", &mut false)
+        };
+        assert!(matches!(seen(401), Some(Seen::LoggedOut)));
+        assert!(matches!(seen(403), Some(Seen::Denied { .. })));
+        assert!(matches!(seen(404), Some(Seen::Denied { .. })));
+        assert!(seen(500).is_none());
     }
 }

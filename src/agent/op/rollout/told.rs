@@ -19,6 +19,7 @@ pub struct Told {
     /// Findings of an earlier life that name no field; their reason stands in their message.
     recalled: Vec<(Key, String)>,
     headline: Option<String>,
+    has_told_logout: bool,
 }
 
 type Key = (String, String, String, String);
@@ -71,6 +72,11 @@ impl Told {
         let is_recalled =
             self.recalled.iter().any(|(about, said)| *about == object && said.contains(&reason));
         self.causes.insert((object, story)) && !is_recalled
+    }
+
+    /// Whether it was not told yet that the cluster does not take our credentials: every watch hears of it.
+    pub fn is_first_logout(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_told_logout, true)
     }
 
     /// Keeps the first sentence that told of a failure: what it was about may be gone when it is needed.

@@ -169,6 +169,16 @@ fn what_may_not_be_watched_does_not_hold_the_rollout() {
 }
 
 #[test]
+fn without_credentials_nothing_more_is_seen_and_nothing_passes_for_ready() {
+    let mut board = board();
+    assert!(!board.is_logged_out());
+    board.see(Seen::LoggedOut);
+    board.see(Seen::LoggedOut);
+    assert!(board.is_logged_out() && board.take_denied().is_empty());
+    assert_eq!(board.progress(), Progress::Going);
+}
+
+#[test]
 fn a_failed_job_of_the_release_fails_the_rollout() {
     let manifest = "apiVersion: batch/v1\nkind: Job\nmetadata: { name: once }\n";
     let mut board = Board::new(&Rendered::parse(manifest, "shop"));
