@@ -60,6 +60,15 @@ impl Cluster {
 
     /// Starts the cluster and waits until a pod can be scheduled. A cluster that already runs is left as it is.
     pub(crate) fn up(&self, cache: &Cache) -> Result<State> {
+        self.up_on(cache, node::choose)
+    }
+
+    /// The same with a simulated node, whatever this machine could run.
+    pub(crate) fn up_simulated(&self, cache: &Cache) -> Result<State> {
+        self.up_on(cache, node::simulated)
+    }
+
+    fn up_on(&self, cache: &Cache, node: impl Fn(&Cache) -> Result<node::Node>) -> Result<State> {
         let _held = cache.lock(&format!("cluster-{}", self.name))?;
         if let Some(state) = self.running()? {
             say::line(&format!("cluster {} already runs: {}", self.name, state.node));
@@ -67,7 +76,7 @@ impl Cluster {
         }
         teardown::down(&self.dir)?;
         let assets = assets::find(cache)?;
-        let node = node::choose(cache)?;
+        let node = node(cache)?;
         let begun = Instant::now();
         let state = match self.start(cache, &assets, &node) {
             Ok(state) => state,

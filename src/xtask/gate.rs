@@ -14,7 +14,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use self::needs::Needs;
 use self::parts::{PARTS, Part, Work};
@@ -110,9 +110,10 @@ fn run_part(part: &Part, needs: &mut Needs) -> Tally {
 /// The log of a part, emptied. Beside what cargo builds, so that two checkouts do not write into each other's.
 fn log_of(part: &Part) -> Result<PathBuf> {
     let folder = workspace::target()?.join("gate");
-    fs::create_dir_all(&folder)?;
     let log = folder.join(format!("{}.log", part.name));
-    fs::write(&log, "")?;
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&log, ""))
+        .with_context(|| format!("cannot write {}", log.display()))?;
     Ok(log)
 }
 

@@ -72,7 +72,13 @@ enum Task {
 #[derive(Debug, Subcommand)]
 enum ClusterTask {
     /// Starts a cluster and waits until it is ready.
-    Up(Named),
+    Up {
+        #[command(flatten)]
+        named: Named,
+        /// With a node on which pods run on paper only, as on a machine without root.
+        #[arg(long)]
+        simulated: bool,
+    },
     /// Ends a cluster and removes everything it was.
     Down(Named),
     /// Prints the variables that lead to a running cluster, for a shell: `eval "$(cargo xtask cluster env)"`.
@@ -113,7 +119,11 @@ fn main() -> ExitCode {
 fn cluster(task: ClusterTask) -> Result<()> {
     let cache = Cache::open()?;
     match task {
-        ClusterTask::Up(named) => Cluster::named(&cache, &named.name)?.up(&cache).map(drop),
+        ClusterTask::Up { named, simulated } => {
+            let cluster = Cluster::named(&cache, &named.name)?;
+            let state = if simulated { cluster.up_simulated(&cache) } else { cluster.up(&cache) };
+            state.map(drop)
+        }
         ClusterTask::Down(named) => Cluster::named(&cache, &named.name)?.down(&cache),
         ClusterTask::Env(named) => {
             print(&cluster::exports(&Cluster::named(&cache, &named.name)?.env()?));

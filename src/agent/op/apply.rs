@@ -180,7 +180,9 @@ impl Work {
             () = self.ticket.turn() => Apply::Sources,
             () = self.cancel.cancelled() => Apply::cancelled("while it waited for its turn"),
             () = tokio::time::sleep(self.time_left(self.run.started)) => {
-                Apply::failed(format!("session {ahead} still worked on the release after {seconds} s, the timeout"))
+                // Not the one that was ahead when it came: that one may have given up meanwhile.
+                let holder = self.ticket.holder().unwrap_or(ahead);
+                Apply::failed(format!("session {holder} still worked on the release after {seconds} s, the timeout"))
             }
         })
     }

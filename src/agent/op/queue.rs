@@ -92,6 +92,13 @@ impl Ticket {
         place.checked_sub(1).map(|before| line[before].id.clone())
     }
 
+    /// The session whose turn it is, when it is another's.
+    pub fn holder(&self) -> Option<SessionId> {
+        let lines = self.queue.lock();
+        let first = lines.lines.get(&self.key)?.front()?;
+        (first.number != self.number).then(|| first.id.clone())
+    }
+
     /// Returns when it is this one's turn.
     pub async fn turn(&self) {
         let mut changed = self.queue.changed.subscribe();
@@ -137,6 +144,7 @@ mod tests {
         let second = queue.enter(key("web"), id("2"));
         let third = queue.enter(key("web"), id("3"));
         assert_eq!((first.ahead(), second.ahead(), third.ahead()), (None, Some(id("1")), Some(id("2"))));
+        assert_eq!((first.holder(), third.holder()), (None, Some(id("1"))));
         assert!(second.turn().now_or_never().is_none());
         drop(first);
         second.turn().await;

@@ -61,9 +61,14 @@ pub(super) fn choose(cache: &Cache) -> Result<Node> {
         Ok(real) => Ok(Node::Real(real)),
         Err(why) => {
             say::line(&format!("no real node on this machine, the node is simulated: {why:#}"));
-            Simulated::find(cache).map(Node::Simulated)
+            simulated(cache)
         }
     }
+}
+
+/// The node that every machine can run.
+pub(super) fn simulated(cache: &Cache) -> Result<Node> {
+    Simulated::find(cache).map(Node::Simulated)
 }
 
 fn real() -> Result<Real> {

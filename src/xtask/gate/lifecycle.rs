@@ -1,4 +1,5 @@
-//! The part `cluster`: what `cargo xtask cluster` promises, tried on two clusters at the same time.
+//! The part `cluster`: what `cargo xtask cluster` promises, tried on three clusters at the same time, one of them with a
+//! node that is simulated.
 
 use std::fmt::Write;
 use std::fs;
@@ -13,11 +14,12 @@ use crate::cluster::{Cluster, NodeKind, State};
 
 pub(super) fn run(needs: &Needs, log: &Path) -> Result<Option<Tally>> {
     let named = |letter| Cluster::named(needs.cache(), &format!("{}-{letter}", Needs::cluster_name()));
-    let (first, second) = (named('a')?, named('b')?);
-    let done = claims(needs, &first, &second);
+    let (first, second, paper) = (named('a')?, named('b')?, named('c')?);
+    let done = claims(needs, &first, &second, &paper);
     // However it went, nothing may be left of them.
-    first.down(needs.cache())?;
-    second.down(needs.cache())?;
+    for cluster in [first, second, paper] {
+        cluster.down(needs.cache())?;
+    }
     let (claims, skipped) = done?;
 
     let mut tally = Tally::default();
@@ -37,14 +39,27 @@ pub(super) fn run(needs: &Needs, log: &Path) -> Result<Option<Tally>> {
 type Claim = (&'static str, Result<()>);
 
 /// What was claimed and whether it held, and why the rest could not be tried.
-fn claims(needs: &Needs, first: &Cluster, second: &Cluster) -> Result<(Vec<Claim>, Option<String>)> {
-    let (one, other) = thread::scope(|scope| {
+fn claims(
+    needs: &Needs,
+    first: &Cluster,
+    second: &Cluster,
+    paper: &Cluster,
+) -> Result<(Vec<Claim>, Option<String>)> {
+    let (one, third, other) = thread::scope(|scope| {
         let one = scope.spawn(|| first.up(needs.cache()));
+        let third = scope.spawn(|| paper.up_simulated(needs.cache()));
         let other = second.up(needs.cache());
-        (one.join().unwrap_or_else(|_| Err(anyhow!("starting the first panicked"))), other)
+        let panicked = |_| Err(anyhow!("starting a cluster panicked"));
+        (one.join().unwrap_or_else(panicked), third.join().unwrap_or_else(panicked), other)
     });
-    let (one, other) = (one?, other?);
-    let mut claims: Vec<Claim> = vec![("two clusters start side by side", Ok(()))];
+    let (one, third, other) = (one?, third?, other?);
+    let mut claims: Vec<Claim> = vec![("clusters start side by side", Ok(()))];
+    claims
+        .push(("a simulated node runs a pod on paper and says that it is simulated", pretend(paper, &third)));
+    claims.push((
+        "a cluster with a simulated node whose first process was killed goes without a trace",
+        paper.kill_first().and_then(|()| gone(needs, paper, &third)),
+    ));
     if one.node != NodeKind::Real {
         return Ok((claims, Some(format!("what pods leave behind cannot be tried on a {}", one.node))));
     }
@@ -62,6 +77,16 @@ fn claims(needs: &Needs, first: &Cluster, second: &Cluster) -> Result<(Vec<Claim
         second.kill_first().and_then(|()| gone(needs, second, &other)),
     ));
     Ok((claims, None))
+}
+
+fn pretend(cluster: &Cluster, state: &State) -> Result<()> {
+    let told = cluster.env()?;
+    let is_told = told.iter().any(|(name, value)| name == "KTL_TEST_NODE" && value == "simulated");
+    ensure!(is_told && state.node.to_string().contains("on paper only"), "it says {}: {told:?}", state.node);
+    // Nobody has this image: a node that ran the pod could not get it ready.
+    cluster.kubectl(&state.assets).args(["run", "actor", "--image=127.0.0.1:1/none:1"]).read()?;
+    let ready = ["wait", "--for=condition=Ready", "--timeout=90s", "pod/actor"];
+    cluster.kubectl(&state.assets).args(ready).read().map(drop)
 }
 
 fn speak(cluster: &Cluster, state: &State) -> Result<()> {

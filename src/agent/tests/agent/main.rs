@@ -5,8 +5,12 @@
 mod api;
 mod browser;
 mod crash;
+mod ending;
 mod operations;
 mod process;
+mod queue;
 mod secrets;
 mod shim;
+mod starts;
+mod story;
 mod support;

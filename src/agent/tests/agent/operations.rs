@@ -2,195 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     time::{Duration, Instant},
 };
 
 use ktl_proto::control::v1::{
-    Apply, CancelRequest, Fact, FollowRequest, Frame, NoteKind, ObjectStatus, PhaseName, ReadSourceRequest,
-    SetKind, SetValue, Source, StartRequest, StartResponse, Status, UploadRequest, fact::Body,
-    follow_event::Event, frame::Payload, start_request::Operation,
+    Apply, CancelRequest, NoteKind, ObjectStatus, PhaseName, ReadSourceRequest, StartRequest, Status,
+    fact::Body,
 };
-use sha2::{Digest as _, Sha256};
 use tonic::Code;
 
+use crate::story::{CHART, NO_IMAGE, Story, bodies, body, end, is_finding, never, request, set, start};
 use crate::support::{Agent, Data};
-
-const CHART: [(&str, &str); 3] = [
-    ("web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 0.1.0\n"),
-    ("web/values.yaml", "image: ktl.test/web:1\ndelay: 0\npassword: t0p-s3cret-word\n"),
-    (
-        "web/templates/all.yaml",
-        "apiVersion: v1
-kind: Secret
-metadata: { name: {{ .Release.Name }} }
-stringData: { password: {{ .Values.password }} }
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: { name: {{ .Release.Name }} }
-spec:
-  selector: { matchLabels: { app: {{ .Release.Name }} } }
-  template:
-    metadata: { labels: { app: {{ .Release.Name }} } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-      - name: app
-        image: {{ .Values.image }}
-        readinessProbe: { initialDelaySeconds: {{ .Values.delay }}, periodSeconds: 1, httpGet: { path: /, port: 80 } }
-",
-    ),
-];
-
-/// A pull that is refused at once and never leaves the machine.
-const NO_IMAGE: &str = "image=127.0.0.1:1/none:1";
-
-/// An agent with a real helm and a real cluster; a namespace of its own goes with it.
-struct Story {
-    data: Data,
-    agent: Option<Agent>,
-    args: Vec<String>,
-    kubeconfig: String,
-    namespace: String,
-}
-
-impl Story {
-    fn begin(name: &str) -> Option<Self> {
-        let (Ok(kubeconfig), Ok(helm)) = (env::var("KTL_TEST_KUBECONFIG"), env::var("KTL_TEST_HELM")) else {
-            assert_ne!(
-                env::var("CI").as_deref(),
-                Ok("true"),
-                "KTL_TEST_KUBECONFIG and KTL_TEST_HELM are needed"
-            );
-            eprintln!("skipped: no KTL_TEST_KUBECONFIG and KTL_TEST_HELM");
-            return None;
-        };
-        let cluster = format!("name=test,kubeconfig={kubeconfig}");
-        let args = ["--helm", &helm, "--cluster", &cluster].map(str::to_owned).to_vec();
-        let namespace = format!("op-{name}-{}", std::process::id());
-        let mut story = Self { data: Data::new(), agent: None, args, kubeconfig, namespace };
-        story.start_agent();
-        Some(story)
-    }
-
-    fn start_agent(&mut self) {
-        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
-        self.agent = Some(Agent::start_with(&self.data, &args));
-    }
-
-    fn agent(&self) -> &Agent {
-        self.agent.as_ref().unwrap()
-    }
-
-    fn request(&self, id: &str, change: impl FnOnce(&mut Apply)) -> StartRequest {
-        let mut request = request(id, change);
-        let Some(Operation::Apply(apply)) = &mut request.operation else { unreachable!() };
-        apply.namespace.clone_from(&self.namespace);
-        request
-    }
-
-    async fn start(&self, id: &str, change: impl FnOnce(&mut Apply)) -> StartResponse {
-        start(self.agent(), self.request(id, change)).await.unwrap()
-    }
-
-    /// Follows until a fact fits, or to the end.
-    async fn follow(&self, id: &str, until: impl Fn(&Body) -> bool) -> Vec<Frame> {
-        follow(self.agent(), id, until).await
-    }
-}
-
-impl Drop for Story {
-    fn drop(&mut self) {
-        let delete = ["delete", "namespace", &self.namespace, "--ignore-not-found", "--wait=false"];
-        let mut kubectl = std::process::Command::new("kubectl");
-        let _ = kubectl.arg("--kubeconfig").arg(&self.kubeconfig).args(delete).output();
-    }
-}
-
-fn request(id: &str, change: impl FnOnce(&mut Apply)) -> StartRequest {
-    let (release, chart) = ("web".to_owned(), "./web".to_owned());
-    let create_namespace = true;
-    let mut apply = Apply { release, chart, create_namespace, timeout_seconds: 60, ..Apply::default() };
-    change(&mut apply);
-    let source = |(path, text): (&str, &str)| Source {
-        path: path.to_owned(),
-        sha256: format!("{:x}", Sha256::digest(text)),
-        size: text.len() as u64,
-    };
-    StartRequest {
-        session_id: id.to_owned(),
-        operation: Some(Operation::Apply(apply)),
-        sources: CHART.map(source).to_vec(),
-        ..StartRequest::default()
-    }
-}
-
-/// Starts as clients do: ask, send what is missing, ask again.
-async fn start(agent: &Agent, request: StartRequest) -> Result<StartResponse, tonic::Status> {
-    let mut client = agent.operations().await;
-    let answer = client.start(request.clone()).await?.into_inner();
-    if answer.missing.is_empty() {
-        return Ok(answer);
-    }
-    let pieces = CHART.iter().flat_map(|(_, text)| {
-        let sha256 = format!("{:x}", Sha256::digest(text));
-        let (first, rest) = text.as_bytes().split_at(10);
-        [(sha256, first), (String::new(), rest)]
-    });
-    let pieces: Vec<_> = pieces.map(|(sha256, data)| UploadRequest { sha256, data: data.to_vec() }).collect();
-    assert_eq!(client.upload(tokio_stream::iter(pieces)).await?.into_inner().stored, 3);
-    Ok(client.start(request).await?.into_inner())
-}
-
-async fn follow(agent: &Agent, id: &str, until: impl Fn(&Body) -> bool) -> Vec<Frame> {
-    let request = FollowRequest { session_id: id.to_owned(), ..FollowRequest::default() };
-    let mut events = agent.sessions().await.follow(request).await.unwrap().into_inner();
-    let mut frames = Vec::new();
-    let reading = async {
-        while let Some(event) = events.message().await.unwrap() {
-            let Some(Event::Frame(frame)) = event.event else { continue };
-            let is_wanted = body(&frame).is_some_and(&until);
-            frames.push(frame);
-            if is_wanted {
-                break;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(90), reading).await.expect("the session goes on for ever");
-    frames
-}
-
-fn body(frame: &Frame) -> Option<&Body> {
-    match &frame.payload {
-        Some(Payload::Fact(Fact { body })) => body.as_ref(),
-        _ => None,
-    }
-}
-
-fn bodies(frames: &[Frame]) -> impl Iterator<Item = &Body> {
-    frames.iter().filter_map(body)
-}
-
-fn set(expression: &str) -> Vec<SetValue> {
-    vec![SetValue { kind: SetKind::Set.into(), expression: expression.to_owned() }]
-}
-
-fn is_finding(body: &Body) -> bool {
-    matches!(body, Body::Finding(_))
-}
-
-fn never(_: &Body) -> bool {
-    false
-}
-
-/// The end, which is the last frame.
-fn end(frames: &[Frame]) -> ktl_proto::control::v1::Ended {
-    match bodies(frames).last() {
-        Some(Body::Ended(ended)) => ended.clone(),
-        other => panic!("the last frame is {other:?}"),
-    }
-}
 
 #[tokio::test]
 async fn an_apply_is_told_from_its_sources_to_its_ready_pods_and_runs_once() {
@@ -281,8 +103,7 @@ async fn an_agent_that_is_killed_is_followed_by_one_that_goes_on() {
     story.start("adopt-2", slow).await;
     let is_pod = |body: &Body| matches!(body, Body::Object(state) if state.owner.is_some());
     let before = story.follow("adopt-1", is_pod).await;
-    story.agent.take().unwrap().kill();
-    story.start_agent();
+    story.restart_agent();
     let frames = story.follow("adopt-1", never).await;
     assert_eq!(frames[..before.len()], before, "what was told stays told");
     let ended = end(&frames);
