@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::finding::Finding;
 use crate::text::Spanned;
+use crate::yaml::Tree;
 
 pub use help::{Help, help};
 pub use release::{ApplyOptions, ClusterRef, Release, SetKind, SetValue};
@@ -67,7 +68,15 @@ pub struct TlsSettings {
     pub key: Option<Spanned<String>>,
 }
 
-/// Reads a `.ktl.yaml`, `stack.yaml` or `release.yaml`; which one, the name in `path` says. Never fails.
+/// Whether a file describes releases: a `.ktl.yaml` does, a `stack.yaml` or `release.yaml` where its content is ours and
+/// not that of another tool with a file of that name. Which one it is, the name in `path` says.
+pub fn describes_releases(path: &str, text: &str) -> bool {
+    let file = read::File::of(path);
+    file == read::File::Ktl || text.len() <= read::MAX_BYTES && read::is_ours(file, &Tree::parse(text))
+}
+
+/// Reads a `.ktl.yaml`, `stack.yaml` or `release.yaml`; which one, the name in `path` says. Never fails. A file that is
+/// another tool's says nothing.
 pub fn parse(path: &str, text: &str) -> Parsed {
     read::parse(path, text)
 }

@@ -42,6 +42,13 @@ impl Span {
     pub fn of(self, text: &str) -> &str {
         text.get(self.range()).unwrap_or_default()
     }
+
+    /// Its first line, without white space at the end: a block over many lines is shown at its head.
+    #[must_use]
+    pub fn first_line(self, text: &str) -> Self {
+        let length = self.of(text).split(['\n', '\r']).next().unwrap_or_default().trim_end().len();
+        Self::new(self.start, self.start + length)
+    }
 }
 
 /// A value and where it is written.
@@ -57,5 +64,18 @@ impl<T> Spanned<T> {
     /// A value at its place.
     pub fn new(value: T, span: Span) -> Self {
         Self { value, span }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_shown_at_its_head() {
+        let text = "a:\n  b: 1 \r\n  c: 2\n";
+        assert_eq!(Span::new(5, text.len()).first_line(text), Span::new(5, 9));
+        assert_eq!(Span::new(5, 7).first_line(text), Span::new(5, 7));
+        assert_eq!(Span::new(5, 99).first_line(text), Span::new(5, 5), "of another text");
     }
 }

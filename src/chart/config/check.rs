@@ -191,7 +191,7 @@ impl<'a> Check<'a> {
             if !plain_list && value.text().is_none() {
                 let message =
                     "expected a value or a list of values: name nested keys with dots, as in `image.tag`";
-                self.error(first_line(entry.shown(), self.text), "config-wrong-type", message);
+                self.error(entry.shown().first_line(self.text), "config-wrong-type", message);
             }
         }
     }
@@ -214,7 +214,7 @@ impl<'a> Check<'a> {
     }
 
     pub(super) fn wrong_type(&mut self, node: Node<'_>, above: Span, expected: &str) {
-        let span = if node.span().is_empty() { above } else { first_line(node.span(), self.text) };
+        let span = if node.span().is_empty() { above } else { node.span().first_line(self.text) };
         let message = format!("expected {expected}, found {}", scalar::found(node));
         self.error(span, "config-wrong-type", message);
     }
@@ -223,7 +223,7 @@ impl<'a> Check<'a> {
         let mut seen: HashMap<&str, Span> = HashMap::new();
         for entry in node.entries().filter(|entry| !entry.is_merge()) {
             let Some(name) = entry.key.text() else {
-                let span = first_line(entry.key.span(), self.text);
+                let span = entry.key.span().first_line(self.text);
                 self.error(span, "config-key-type", "a key must be text, not a map or list");
                 continue;
             };
@@ -262,12 +262,6 @@ impl<'a> Check<'a> {
         let message = format!("{what} needs `{}`: {}", key.name, key.doc);
         self.error(own.or(first).unwrap_or(above), "config-missing-key", message);
     }
-}
-
-/// The first line of a span: a block over many lines is shown at its head.
-pub(super) fn first_line(span: Span, text: &str) -> Span {
-    let length = span.of(text).split(['\n', '\r']).next().unwrap_or_default().trim_end().len();
-    Span::new(span.start, span.start + length)
 }
 
 /// The `-` of an item that is empty.

@@ -1,7 +1,7 @@
 //! What a key of `.ktl.yaml` is for, asked by a place in the text.
 
 use super::keys::{KTL, Key, RELEASE_FILE, STACK, Shape, State};
-use super::read::{File, MAX_BYTES};
+use super::read::{File, MAX_BYTES, is_ours};
 use crate::text::Span;
 use crate::yaml::{Kind, Node, Tree};
 
@@ -23,7 +23,8 @@ pub struct Help {
 /// The key at a byte of a file; `None` where no key of ours stands. `path` says which file it is, as for
 /// [`parse`](super::parse).
 pub fn help(path: &str, text: &str, byte: usize) -> Option<Help> {
-    let table = match File::of(path) {
+    let file = File::of(path);
+    let table = match file {
         File::Ktl => KTL,
         File::Stack => STACK,
         File::Release => RELEASE_FILE,
@@ -32,6 +33,9 @@ pub fn help(path: &str, text: &str, byte: usize) -> Option<Help> {
         return None;
     }
     let tree = Tree::parse(text);
+    if !is_ours(file, &tree) {
+        return None;
+    }
     find(tree.root()?, Shape::Object(table), byte)
 }
 

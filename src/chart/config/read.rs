@@ -38,6 +38,20 @@ impl File {
     }
 }
 
+/// Whether what stands in the file makes it one of ours. Docker, Stack, Flux and many a workflow have files of the two
+/// generic names too, so there the content decides: a format of ours, or else the keys that no release can do without.
+pub(super) fn is_ours(file: File, tree: &Tree) -> bool {
+    let root = tree.root();
+    let has = |key| root.is_some_and(|root| root.get(key).is_some());
+    let format = root.and_then(|root| root.get("apiVersion")).and_then(Node::text);
+    match (file, format) {
+        (File::Ktl, _) => true,
+        (_, Some(format)) => format.starts_with("ktl"),
+        (File::Stack, None) => has("releases"),
+        (File::Release, None) => has("name") && has("chart"),
+    }
+}
+
 pub(super) fn parse(path: &str, text: &str) -> Parsed {
     let mut check = Check::new(path, text);
     if text.len() > MAX_BYTES {
@@ -45,8 +59,12 @@ pub(super) fn parse(path: &str, text: &str) -> Parsed {
             "the file has {} bytes; ktl reads at most {MAX_BYTES}: move values to files of their own",
             text.len()
         );
-        check.error(super::check::first_line(Span::new(0, text.len().min(200)), text), TOO_LARGE, message);
+        check.error(Span::new(0, text.len().min(200)).first_line(text), TOO_LARGE, message);
         return Parsed { config: Config::default(), findings: check.findings };
+    }
+    let (file, tree) = (File::of(path), Tree::parse(text));
+    if !is_ours(file, &tree) {
+        return Parsed::default();
     }
     let scan = yaml::scan(text);
     if let Some(problem) = &scan.problem {
@@ -56,13 +74,12 @@ pub(super) fn parse(path: &str, text: &str) -> Parsed {
         let message = "only the first document of this file is read; everything from here on is ignored";
         check.report(span, Severity::Warning, "config-second-document", message);
     }
-    let tree = Tree::parse(text);
     for alias in tree.unknown_aliases() {
         let message =
             format!("unknown anchor: no `&{}` stands above", alias.of(text).trim_start_matches('*'));
         check.error(*alias, "config-unknown-anchor", message);
     }
-    let config = tree.root().map(|root| read(&mut check, root, File::of(path))).unwrap_or_default();
+    let config = tree.root().map(|root| read(&mut check, root, file)).unwrap_or_default();
     let mut findings = check.findings;
     // What the repair of a broken text left out is not missing.
     if tree.is_repaired() {
@@ -81,9 +98,6 @@ fn read(check: &mut Check<'_>, root: Node<'_>, file: File) -> Config {
         check.wrong_type(root, top, "a map with `releases`");
         return Config::default();
     }
-    if file != File::Ktl && is_foreign(root) {
-        return Config::default();
-    }
     if file == File::Release {
         check.object(root, &[RELEASE, RELEASE_FILE], "a release", top);
         check.secret_references(root);
@@ -95,11 +109,6 @@ fn read(check: &mut Check<'_>, root: Node<'_>, file: File) -> Config {
     let defaults = Defaults::of(root, file == File::Stack, std::mem::take(&mut check.blocked));
     let agent = root.get("agent").filter(|node| node.is_mapping()).map(agent);
     Config { agent, releases: releases(check, root, &defaults) }
-}
-
-/// Other tools have a `release.yaml` too (Flux, Tekton), and say whose it is.
-fn is_foreign(root: Node<'_>) -> bool {
-    root.get("apiVersion").and_then(Node::text).is_some_and(|version| !version.starts_with("ktl"))
 }
 
 fn releases(check: &mut Check<'_>, root: Node<'_>, defaults: &Defaults) -> Vec<Release> {

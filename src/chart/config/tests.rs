@@ -369,11 +369,31 @@ proptest::proptest! {
 }
 
 #[test]
-fn a_release_yaml_of_another_tool_is_left_alone() {
-    let text = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nspec: {interval: 5m}\n";
-    assert_eq!(parse("release.yaml", text), Parsed::default());
-    assert_ne!(
-        parse("release.yaml", &text.replace("helm.toolkit.fluxcd.io/v2", "ktl.dev/v1")),
-        Parsed::default()
-    );
+fn files_of_other_tools_with_our_names_are_left_alone() {
+    for (path, text) in [
+        ("release.yaml", "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nspec: {interval: 5m}\n"),
+        ("release.yaml", "name: release\non: [push]\njobs: {}\n"),
+        ("release.yaml", "{{- if .Values.on }}\nkind: ConfigMap\n{{- end }}\n"),
+        ("stack.yaml", "version: '3.8'\nservices: {web: {image: nginx}}\n"),
+        ("stack.yaml", "resolver: lts-22.7\npackages: [.]\nextra-deps: [a: b: c\n"),
+        ("stack.yaml", "- a\n"),
+    ] {
+        assert_eq!(parse(path, text), Parsed::default(), "{path}: {text}");
+        assert!(!describes_releases(path, text), "{path}: {text}");
+        assert_eq!(help(path, text, 1), None, "{path}: {text}");
+    }
+}
+
+#[test]
+fn files_of_ours_are_known_by_their_format_or_by_what_they_hold() {
+    for (path, text) in [
+        ("release.yaml", "apiVersion: ktl.dev/v1\n"),
+        ("release.yaml", "name: web\nchart: ./web\n"),
+        ("web/stack.yaml", "apiVersion: ktl.dev/v1\nkind: Stack\n"),
+        ("stack.yaml", "releases:\n"),
+        (".ktl.yaml", ""),
+        (".ktl.yaml", "services: {}\n"),
+    ] {
+        assert!(describes_releases(path, text), "{path}: {text}");
+    }
 }

@@ -23,7 +23,7 @@ pub(super) fn check(path: &str, text: &str, tree: &Tree) -> Vec<Finding> {
     if !root.is_mapping() && !root.is_null() {
         let found = if root.is_sequence() { "a list" } else { "a single value" };
         let message = format!("helm reads this file as a map, and it is {found}: begin with `key: value`");
-        check.error(first_line(root.span(), text), "values-no-map", message);
+        check.error(root.span().first_line(text), "values-no-map", message);
     }
     check.node(root);
     check.findings
@@ -40,7 +40,7 @@ pub(super) fn secret_references(path: &str, text: &str, tree: &Tree) -> Vec<Find
         {
             let message = "`secret://` values are not supported yet, so ktl does not apply this file: helm would deploy the \
                            reference itself; remove it";
-            let place = Place::new(path, first_line(node.span(), text));
+            let place = Place::new(path, node.span().first_line(text));
             findings.push(Finding::at(place, Severity::Error, "values-not-yet", message));
         }
         // In reverse, because the last one is taken first. What an alias names is seen at its own place.
@@ -125,9 +125,9 @@ impl Check<'_> {
         if outer.of(self.text).starts_with("{{") {
             let message = "invalid map key: helm does not evaluate templates in values files; write the value itself, \
                            or put it in quotes and use `tpl` in the template";
-            return self.error(first_line(outer, self.text), "values-template", message);
+            return self.error(outer.first_line(self.text), "values-template", message);
         }
-        let span = first_line(entry.key.span(), self.text);
+        let span = entry.key.span().first_line(self.text);
         self.error(span, "values-key-type", "invalid map key: a key must be text, not a map or list");
     }
 
@@ -160,9 +160,4 @@ impl Check<'_> {
             self.error(node.span(), "values-not-finite", message);
         }
     }
-}
-
-fn first_line(span: Span, text: &str) -> Span {
-    let length = span.of(text).split(['\n', '\r']).next().unwrap_or_default().trim_end().len();
-    Span::new(span.start, span.start + length)
 }

@@ -54,7 +54,7 @@ impl Check<'_> {
         }
         let message = "`secret://` values are not supported yet, so ktl does not apply this release: helm would deploy \
                        the reference itself; remove it";
-        let span = super::first_line(node.span(), self.text);
+        let span = node.span().first_line(self.text);
         self.stop(Finding::at(self.place(span), Severity::Error, "config-not-yet", message));
     }
 

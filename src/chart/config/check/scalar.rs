@@ -30,7 +30,7 @@ impl Check<'_> {
             Shape::Path if text.contains("-----BEGIN") => {
                 let message =
                     "expected a path, found the content of a file: keys do not belong here, name the file";
-                self.error(super::first_line(node.span(), self.text), "config-content-for-path", message);
+                self.error(node.span().first_line(self.text), "config-content-for-path", message);
             }
             Shape::Text | Shape::Path if matches!(scalar, Scalar::Bool(_)) => self.unquoted_bool(node, text),
             Shape::Text | Shape::Path if text.is_empty() => {
@@ -109,7 +109,7 @@ impl Check<'_> {
         }
         let found = if good { format!("{} characters", text.len()) } else { found(node) };
         let message = format!("expected {}, found {found}", shape.expected());
-        self.error(super::first_line(node.span(), self.text), "config-name", message);
+        self.error(node.span().first_line(self.text), "config-name", message);
     }
 
     fn url(&mut self, node: Node<'_>, text: &str) {
@@ -123,7 +123,7 @@ impl Check<'_> {
             Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {}
             _ => {
                 let message = format!("expected {}, found {}", Shape::Url.expected(), found(node));
-                self.error(super::first_line(node.span(), self.text), "config-address", message);
+                self.error(node.span().first_line(self.text), "config-address", message);
             }
         }
     }
