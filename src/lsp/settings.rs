@@ -158,7 +158,7 @@ impl<T> Given<T> {
 impl Origin {
     /// Whether a file of the workspace gave it. The user's own file has another name.
     fn is_in_workspace(&self) -> bool {
-        self.place.as_ref().is_some_and(|(path, _)| workspace::is_config(path))
+        self.place.as_ref().is_some_and(|(path, _)| workspace::has_config_name(path))
     }
 
     /// Something wrong with what this origin gave.

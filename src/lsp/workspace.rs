@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use ktl_chart::config;
 use ropey::Rope;
 
 /// Folders that hold other people's files or build output.
@@ -17,8 +18,10 @@ const SKIPPED: [&str; 6] = ["node_modules", "target", "vendor", "dist", "bin", "
 const MAX_DEPTH: usize = 8;
 /// A folder with more entries is not searched to its end; the user is told to name the release's folder.
 const MAX_ENTRIES: usize = 50_000;
-/// The files that describe releases.
-pub(crate) const CONFIG_NAMES: [&str; 3] = [".ktl.yaml", "stack.yaml", "release.yaml"];
+/// The file that describes releases.
+const OWN_NAME: &str = ".ktl.yaml";
+/// With the names that do so where their content is ours.
+const CONFIG_NAMES: [&str; 3] = [OWN_NAME, "stack.yaml", "release.yaml"];
 
 /// The open documents by path. What the user sees wins over what the disk holds.
 #[derive(Debug, Clone, Default)]
@@ -80,9 +83,9 @@ pub(crate) fn search(folders: &[PathBuf], buffers: &Buffers) -> Found {
     let mut found = Found::default();
     let mut entries = 0;
     for folder in folders {
-        visit(folder, 0, &mut entries, &mut found);
+        visit(folder, 0, buffers, &mut entries, &mut found);
         for path in buffers.below(folder) {
-            note(path, &mut found);
+            note(path, buffers, &mut found);
         }
     }
     for list in [&mut found.configs, &mut found.charts] {
@@ -96,15 +99,35 @@ pub(crate) fn search(folders: &[PathBuf], buffers: &Buffers) -> Found {
 
 /// The files that describe releases directly in `folder`.
 pub(crate) fn configs_in(folder: &Path, buffers: &Buffers) -> Vec<PathBuf> {
-    CONFIG_NAMES.iter().map(|name| folder.join(name)).filter(|path| buffers.has(path)).collect()
+    let paths = CONFIG_NAMES.iter().map(|name| folder.join(name));
+    paths.filter(|path| is_config(path, buffers)).collect()
 }
 
-/// Whether a file of this name describes releases.
-pub(crate) fn is_config(path: &Path) -> bool {
+/// Whether a file of this name may describe releases; what stands in it decides.
+pub(crate) fn has_config_name(path: &Path) -> bool {
     path.file_name().is_some_and(|name| CONFIG_NAMES.iter().any(|known| name == *known))
 }
 
-fn visit(folder: &Path, depth: usize, entries: &mut usize, found: &mut Found) {
+/// Whether a file describes releases. Two of the names are generic: other tools use them too, and charts for what they
+/// render.
+pub(crate) fn is_config(path: &Path, buffers: &Buffers) -> bool {
+    if !has_config_name(path) || !buffers.has(path) {
+        return false;
+    }
+    let is_ours = |text: String| config::describes_releases(&path.display().to_string(), &text);
+    let is_generic = path.file_name().is_some_and(|name| name != OWN_NAME);
+    !is_generic || !is_template(path, buffers) && buffers.text(path).is_ok_and(is_ours)
+}
+
+/// Whether a chart renders the file.
+fn is_template(path: &Path, buffers: &Buffers) -> bool {
+    path.ancestors()
+        .skip(1)
+        .filter(|folder| folder.file_name().is_some_and(|name| name == "templates"))
+        .any(|templates| buffers.has(&templates.with_file_name("Chart.yaml")))
+}
+
+fn visit(folder: &Path, depth: usize, buffers: &Buffers, entries: &mut usize, found: &mut Found) {
     let Ok(listing) = fs::read_dir(folder) else { return };
     for entry in listing.flatten() {
         *entries += 1;
@@ -116,15 +139,15 @@ fn visit(folder: &Path, depth: usize, entries: &mut usize, found: &mut Found) {
         // Links to folders are not followed: they may lead in circles, and what they lead to is found at its own place.
         let Ok(kind) = entry.file_type() else { continue };
         if !kind.is_dir() {
-            note(&path, found);
+            note(&path, buffers, found);
         } else if depth < MAX_DEPTH && !is_skipped(&path) {
-            visit(&path, depth + 1, entries, found);
+            visit(&path, depth + 1, buffers, entries, found);
         }
     }
 }
 
-fn note(path: &Path, found: &mut Found) {
-    if is_config(path) {
+fn note(path: &Path, buffers: &Buffers, found: &mut Found) {
+    if is_config(path, buffers) {
         found.configs.push(path.to_owned());
     } else if path.file_name().is_some_and(|name| name == "Chart.yaml") {
         found.charts.extend(path.parent().map(Path::to_owned));
@@ -181,6 +204,27 @@ mod tests {
         assert_eq!(names(folder.path(), &found.configs), ["shop/.ktl.yaml"]);
         assert_eq!(names(folder.path(), &found.charts), ["bare"]);
         assert!(!found.cut);
+    }
+
+    #[test]
+    fn files_of_other_tools_and_templates_hide_no_chart() {
+        let folder = folder(&["Chart.yaml", "web/Chart.yaml"]);
+        let write = |file: &str, text: &str| {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let found = || search(&[folder.path().to_owned()], &Buffers::default());
+        let ours = "name: web\nchart: ./web\n";
+        write("templates/release.yaml", ours);
+        write("web/templates/sub/release.yaml", ours);
+        write("stack.yaml", "version: '3.8'\nservices: {web: {image: nginx}}\n");
+        assert_eq!((found().configs.len(), found().charts.len()), (0, 2));
+        assert!(configs_in(folder.path(), &Buffers::default()).is_empty());
+        write("stack.yaml", "resolver: lts-22.7\npackages: [.]\n");
+        assert_eq!((found().configs.len(), found().charts.len()), (0, 2));
+        write("stack.yaml", "releases: []\n");
+        assert_eq!((found().configs.len(), found().charts.len()), (1, 0));
     }
 
     #[test]

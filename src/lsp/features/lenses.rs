@@ -36,7 +36,7 @@ pub(crate) struct Offer {
 
 /// The releases that a document describes. Reads kubeconfigs; `is_local` says that they count.
 pub(crate) fn labeled(path: &Path, buffers: &Buffers, is_local: bool) -> Vec<Labeled> {
-    let releases = if workspace::is_config(path) {
+    let releases = if workspace::is_config(path, buffers) {
         buffers.text(path).map(|text| in_config(path, &text)).unwrap_or_default()
     } else if path.file_name().is_some_and(|name| name == "Chart.yaml") && !is_described(path, buffers) {
         bare(path, buffers).into_iter().collect()

@@ -58,7 +58,7 @@ impl Asking {
 
     /// The first `agent` block of: the file itself, then the workspace folders.
     fn written(&self, file: Option<&Path>, buffers: &Buffers) -> Layer {
-        let own = file.filter(|path| workspace::is_config(path)).map(Path::to_owned);
+        let own = file.filter(|path| workspace::is_config(path, buffers)).map(Path::to_owned);
         let roots = self.folders.iter().flat_map(|folder| workspace::configs_in(folder, buffers));
         own.into_iter()
             .chain(roots)
