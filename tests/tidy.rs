@@ -41,7 +41,7 @@ const ONLY: &[Only] = &[
             "src/lsp/features",
             "src/lsp/hover.rs",
             "src/lsp/progress",
-            "src/lsp/server.rs",
+            "src/lsp/server",
             "src/lsp/transport",
         ],
         why: "LSP exists at the rim of the server; runs, releases, settings and the agent client do not know it",

@@ -47,7 +47,7 @@ pub fn serve() -> io::Result<ExitCode> {
         .build()?;
     let ended = runtime.block_on(async {
         let (service, socket) = server::service();
-        transport::serve(service, socket, io::stdin(), io::stdout()).await
+        transport::serve(server::Reading::new(service), socket, io::stdin(), io::stdout()).await
     });
     runtime.shutdown_timeout(WIND_DOWN);
     Ok(match ended? {

@@ -3,6 +3,8 @@
 //! Two rules for every method here. Documents change before the first `.await`: that is what keeps edits in order.
 //! No method waits for a run, for the agent or for an answer of the user: it starts the work, and answers.
 
+mod unread;
+
 use std::time::Duration;
 
 use lsp_types::{
@@ -21,6 +23,8 @@ use crate::command::{COMMANDS, Command, Desk};
 use crate::documents::{Changed, SyncError};
 use crate::editor::{Editor, display_name};
 use crate::{hover, task};
+
+pub(crate) use unread::Reading;
 
 /// How long a client may take to answer what nobody waits for.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);

@@ -299,6 +299,11 @@ impl Editor {
         assert!(self.stderr.wait_for(words, PATIENCE), "`{words}` was not logged{}", self.stderr.tail());
     }
 
+    /// The lines of the server's log so far that contain the words.
+    pub(crate) fn log_lines(&self, words: &str) -> Vec<String> {
+        self.stderr.lines_with(words)
+    }
+
     /// The server's resident memory, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let status =

@@ -165,6 +165,12 @@ impl Stderr {
         self.0.0.lock().unwrap().contains(words)
     }
 
+    /// The lines that contain the words.
+    pub(crate) fn lines_with(&self, words: &str) -> Vec<String> {
+        let log = self.0.0.lock().unwrap();
+        log.lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
+    }
+
     /// Waits for the words.
     pub(crate) fn wait_for(&self, words: &str, patience: Duration) -> bool {
         let (log, changed) = &*self.0;

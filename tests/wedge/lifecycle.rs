@@ -80,6 +80,21 @@ fn bad_params_and_unknown_methods_are_the_callers_errors() {
 }
 
 #[test]
+fn a_notification_that_cannot_be_read_is_named_in_the_log() {
+    let mut editor = ready();
+    for _ in 0..100 {
+        editor.notify("textDocument/didOpen", json!({ "textDocument": { "uri": 7 } }));
+    }
+    editor.notify("workspace/didChangeWatchedFiles", json!([]));
+    editor.logged("workspace/didChangeWatchedFiles");
+    let about = editor.log_lines("textDocument/didOpen");
+    assert!(about.len() == 1 && about[0].contains("invalid type: integer `7`"), "{about:?}");
+    let hover = editor.hover("file:///w/values.yaml");
+    assert_eq!(editor.response(hover), Ok(Value::Null));
+    editor.quit();
+}
+
+#[test]
 fn notifications_that_mean_nothing_here_are_ignored() {
     let mut editor = ready();
     editor.notify("$/setTrace", json!({ "value": "verbose" }));
