@@ -20,7 +20,7 @@ pub(crate) use ktl_proto::control::v1::{Frame, Level, Place, Session, Status};
 pub(crate) use kept::{Held, Runs, Watching};
 pub(crate) use moved::Moves;
 pub(crate) use shown::{Placed, files, message, placed};
-pub(crate) use words::{ago, phase_word, status_word};
+pub(crate) use words::{ago, left_words, phase_word, status_word};
 
 /// One session as far as it has been read.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -6,7 +6,7 @@ use ktl_proto::control::v1::{
 use unicode::width;
 
 use super::json::{confidence, severity};
-use crate::runs::{message, phase_word, status_word};
+use crate::runs::{left_words, message, phase_word, status_word};
 
 mod unicode;
 
@@ -165,12 +165,8 @@ impl Text {
         let color = if ended.status() == Status::Done { GREEN } else { RED };
         let status = self.paint(color, status_word(ended.status()));
         let mut lines = vec![String::new(), format!("{status}  {}", ended.message).trim_end().to_owned()];
-        let left = ended.left_behind.as_ref().filter(|left| !left.release_status.is_empty());
-        if let Some(left) = left.filter(|_| ended.status() != Status::Done) {
-            lines.push(format!(
-                "  left behind: release is {}, revision {}",
-                left.release_status, left.revision
-            ));
+        if let Some(left) = ended.left_behind.as_ref().filter(|_| ended.status() != Status::Done) {
+            lines.extend(left_words(left).map(|words| format!("  {words}")));
             lines.extend(
                 left.not_ready.iter().map(|object| format!("  not ready: {}/{}", object.kind, object.name)),
             );

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ktl_proto::control::v1::{PhaseName, Status};
+use ktl_proto::control::v1::{LeftBehind, PhaseName, Status};
 
 use super::{Run, State};
 
@@ -32,6 +32,7 @@ impl Run {
         match &self.state {
             State::Starting | State::Running => format!("{place}: {}", self.doing()),
             State::NotStarted(why) => format!("{} was not started: {why}", self.release),
+            State::InDoubt(why) => format!("whether {} was started is not known: {why}", self.release),
             State::Ended { status: Status::Done, .. } => {
                 let (ready, all) = self.readiness();
                 let objects =
@@ -41,10 +42,8 @@ impl Run {
             State::Ended { status, message, left_behind, .. } => {
                 let why = if message.is_empty() { self.first_finding() } else { Some(message.clone()) };
                 let why = why.map_or_else(String::new, |why| format!(": {}", first_line(&why)));
-                let left = left_behind.as_ref().filter(|left| !left.release_status.is_empty());
-                let left = left.map_or_else(String::new, |left| {
-                    format!(" (release is {}, revision {})", left.release_status, left.revision)
-                });
+                let left = left_behind.as_ref().and_then(left_words);
+                let left = left.map_or_else(String::new, |left| format!(" ({left})"));
                 format!("{place} {}{why}{left}", status_word(*status))
             }
         }
@@ -57,6 +56,15 @@ impl Run {
 
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+/// What became of the release; `None` when nobody could ask for it.
+pub(crate) fn left_words(left: &LeftBehind) -> Option<String> {
+    match left.release_status.as_str() {
+        "" => None,
+        "none" => Some("no release was left behind".to_owned()),
+        status => Some(format!("release is {status}, revision {}", left.revision)),
+    }
 }
 
 /// A phase as a word in a sentence.
@@ -96,7 +104,7 @@ pub(crate) fn ago(unix_nano: i64, now: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ktl_proto::control::v1::{Ended, LeftBehind, Started, fact::Body};
+    use ktl_proto::control::v1::{Ended, Started, fact::Body};
 
     use super::*;
     use crate::runs::tests::frame;
@@ -130,6 +138,15 @@ mod tests {
             "web in dev/shop failed: helm said no (release is failed, revision 3)"
         );
         assert_eq!(ended(Status::Done, "").verdict(), "web in dev/shop done");
+    }
+
+    #[test]
+    fn what_was_left_is_said_as_a_person_would() {
+        let left =
+            |status: &str| left_words(&LeftBehind { release_status: status.into(), ..LeftBehind::default() });
+        assert_eq!(left("none").as_deref(), Some("no release was left behind"));
+        assert_eq!(left("failed").as_deref(), Some("release is failed, revision 0"));
+        assert_eq!(left(""), None);
     }
 
     #[test]
