@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lsp_types::{Diagnostic, MessageType, Uri};
 
 use crate::board::Side;
-use crate::documents::{Key, Snapshot};
+use crate::documents::{Key, Snapshot, path_of};
 use crate::editor::{Editor, display_name};
 use crate::task;
-use crate::workspace::Buffers;
+use crate::workspace::{Buffers, has_config_name};
 
 pub(crate) use check::Kind;
 
@@ -46,15 +46,22 @@ impl Analysis {
         Self { editor, slots: Arc::default() }
     }
 
-    /// Checks a document; the result goes to the board. What `.ktl.yaml` says decides about other files too.
+    /// Checks a document; the result goes to the board.
     pub(crate) fn start(&self, snapshot: Snapshot) {
         let Some(kind) = Kind::of(&snapshot) else { return };
+        let uri = snapshot.uri.clone();
         self.start_one(kind, snapshot);
-        if kind == Kind::Config {
-            let open = self.editor.documents.all().into_iter();
-            let unnamed = open.filter(|snapshot| Kind::of(snapshot) == Some(Kind::Unnamed));
-            unnamed.for_each(|snapshot| self.start_one(Kind::Unnamed, snapshot));
+        self.file_changed(&uri);
+    }
+
+    /// What a file says that describes releases decides about other documents too, also where only the disk has it.
+    pub(crate) fn file_changed(&self, uri: &Uri) {
+        if !path_of(uri).is_some_and(|path| has_config_name(&path)) {
+            return;
         }
+        let open = self.editor.documents.all().into_iter();
+        let unnamed = open.filter(|snapshot| Kind::of(snapshot) == Some(Kind::Unnamed));
+        unnamed.for_each(|snapshot| self.start_one(Kind::Unnamed, snapshot));
     }
 
     fn start_one(&self, kind: Kind, snapshot: Snapshot) {
@@ -90,6 +97,8 @@ impl Analysis {
         let mut slots = self.lock();
         slots.remove(&Key::of(uri));
         self.editor.board.show(Side::Text, uri, Vec::new());
+        drop(slots);
+        self.file_changed(uri);
     }
 
     async fn work(&self, key: Key, kind: Kind) {

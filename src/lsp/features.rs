@@ -6,7 +6,9 @@
 mod actions;
 mod diagnostics;
 mod lenses;
+mod refresh;
 
 pub(crate) use actions::actions;
 pub(crate) use diagnostics::show_runs;
-pub(crate) use lenses::{Offer, labeled, lenses, offers};
+pub(crate) use lenses::{Offer, depend_on, labeled, lenses, offers};
+pub(crate) use refresh::Refresh;

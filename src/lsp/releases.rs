@@ -229,11 +229,16 @@ fn offered(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = listing
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with("values") && name != "values.yaml")
-        .filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "yaml" || kind == "yml"))
+        .filter(|name| is_layer_name(name))
         .collect();
     names.sort();
     names
+}
+
+/// Whether a file of this name beside a chart is offered as a layer.
+pub(crate) fn is_layer_name(name: &str) -> bool {
+    let is_yaml = Path::new(name).extension().is_some_and(|kind| kind == "yaml" || kind == "yml");
+    name.starts_with("values") && name != "values.yaml" && is_yaml
 }
 
 fn first_line(text: &str) -> usize {

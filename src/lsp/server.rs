@@ -110,7 +110,8 @@ impl LanguageServer for Server {
 
     async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
         for change in &params.changes {
-            self.desk.text_changed(&change.uri);
+            self.desk.file_changed(&change.uri);
+            self.analysis.file_changed(&change.uri);
         }
     }
 
