@@ -158,7 +158,8 @@ impl Agent {
         Self::with_patience(target, PATIENCE)
     }
 
-    fn with_patience(target: Target, patience: Duration) -> Self {
+    /// With another patience than the usual one.
+    pub(crate) fn with_patience(target: Target, patience: Duration) -> Self {
         let (state, _) = watch::channel(AgentState::Idle);
         let http = std::sync::Mutex::default();
         Self { inner: Arc::new(Inner { target, link: Mutex::new(None), http, state, patience }) }
@@ -434,6 +435,11 @@ impl AgentError {
     /// Whether trying again later can help without the user doing something.
     fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether asking again later is of no use, because it was answered or cannot even be asked.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Settings(_))
     }
 
     /// Whether the agent says that it knows no such session.

@@ -16,10 +16,12 @@ use serde_json::{Value, json};
 mod apply;
 mod attach;
 mod desk;
+mod doubt;
 mod here;
 mod log;
 mod offer;
 mod restore;
+mod restraint;
 mod reveal;
 mod watch;
 

@@ -54,6 +54,8 @@ pub(crate) enum State {
     Running,
     /// It could not be started at all; the agent may not even know it.
     NotStarted(String),
+    /// Its start went out, no answer came, and nobody waits for one any more: it may run.
+    InDoubt(String),
     Ended {
         status: Status,
         exit_code: i32,
@@ -210,6 +212,11 @@ impl Run {
 
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.state, State::Starting | State::Running)
+    }
+
+    /// Whether it is out of our sight, and its end is not recorded here.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        matches!(self.state, State::InDoubt(_) | State::Ended { status: Status::Unspecified, .. })
     }
 
     /// The phase that runs now.

@@ -1,5 +1,5 @@
-//! The wire that cannot wedge: every way in which an editor, or our own code, can misbehave on the language server's
-//! wire, over standard input and output, against the built binary.
+//! The wire that cannot wedge: every way in which an editor, an agent, or our own code, can misbehave on the language
+//! server's wires, over standard input and output, against the built binary. The agent is a scripted one.
 //!
 //! No test sleeps to wait, none measures time: where something must not be late, it must come before something that
 //! cannot be early. What needs a misbehaving handler runs against the binary built with `--features fault-injection`,
@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used)] // Tests fail by panicking, here and in what they share.
 
+mod agent;
 #[allow(dead_code)] // Shared with other suites, which use other parts of it.
 #[path = "../support/editor.rs"]
 mod editor;
@@ -17,14 +18,19 @@ mod profile;
 #[path = "../support/wire.rs"]
 mod wire;
 
+mod bare;
 mod busy;
 mod documents;
 mod ending;
 mod frames;
+mod ladder;
 mod lifecycle;
 mod order;
 mod panics;
+mod scene;
 mod silence;
+mod unanswered;
+mod watched;
 
 use std::path::{Path, PathBuf};
 

@@ -1,22 +1,26 @@
 //! `ktl-lsp apply RELEASE`.
 
-use std::{collections::HashMap, ffi::OsString, path::PathBuf};
+use std::{collections::HashMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::Args;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{
     Common, Format, Outcome, excerpt,
-    follow::{Interrupts, Printer, Stance, follow, left_alone},
+    follow::{Interrupts, Printer, Stance, WAITING, follow, left_alone},
     output::complain,
     words,
 };
 use crate::{
-    agent::{Agent, Claims, request},
+    agent::{Agent, AgentError, Claims, request},
     releases::{Choice, Kubeconfigs, Plan, Release, choose, plan},
     task,
     workspace::Buffers,
 };
+
+/// Between two questions to an agent that does not answer.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Apply a release.
 #[derive(Debug, Args)]
@@ -49,10 +53,16 @@ impl Apply {
         let started = tokio::select! {
             biased;
             () = interrupts.next() => None,
-            started = agent.start(request, &plan.sources) => Some(started.map_err(|error| words(&error))?),
+            started = agent.start(request, &plan.sources) => Some(started),
         };
-        let Some(started) = started else {
-            return Ok(withdraw(&agent, &session, &mut printer, &mut interrupts).await);
+        let started = match started {
+            Some(Ok(started)) => started,
+            Some(Err(error @ AgentError::Unanswered(_))) => {
+                complain(words(&error));
+                return Ok(look_for(&agent, &session, &mut printer, &mut interrupts).await);
+            }
+            Some(Err(error)) => return Err(words(&error)),
+            None => return Ok(withdraw(&agent, &session, &mut printer, &mut interrupts).await),
         };
         if let Some(notice) = agent.notice() {
             complain(notice);
@@ -80,6 +90,47 @@ impl Apply {
     }
 }
 
+/// A start that was sent and not answered may run: whether it does says its session, for which an agent that is away is
+/// waited for as after an interrupt.
+async fn look_for(
+    agent: &Agent,
+    session: &str,
+    printer: &mut Printer,
+    interrupts: &mut Interrupts,
+) -> Outcome {
+    let end = Instant::now() + WAITING;
+    loop {
+        let found = tokio::select! {
+            biased;
+            () = interrupts.next() => return withdraw(agent, session, printer, interrupts).await,
+            found = agent.session(session) => found,
+        };
+        match found {
+            Ok(_) => {
+                printer.header(session, agent.url(session).as_deref());
+                return follow(agent, session, printer, interrupts, Stance::Owner).await;
+            }
+            Err(error) if error.is_unknown_session() => {
+                complain(format!("the agent knows no session {session}, so nothing was started"));
+                return Outcome::NotStarted;
+            }
+            Err(error) if error.is_final() || Instant::now() > end => {
+                return unknown_start(&error, session);
+            }
+            Err(_) => sleep(AGAIN).await,
+        }
+    }
+}
+
+/// The end of a command whose session may run.
+fn unknown_start(error: &AgentError, session: &str) -> Outcome {
+    complain(words(error));
+    complain(format!(
+        "whether session {session} was started is not known; look with: ktl-lsp attach {session}"
+    ));
+    Outcome::Failed
+}
+
 /// Ends what was asked for and not yet answered. It may have arrived all the same, and then it is followed to its end.
 async fn withdraw(
     agent: &Agent,
@@ -98,13 +149,7 @@ async fn withdraw(
             follow(agent, session, printer, interrupts, Stance::Cancelling).await
         }
         Err(error) if error.is_unknown_session() => Outcome::Cancelled,
-        Err(error) => {
-            complain(words(&error));
-            complain(format!(
-                "whether session {session} was started is not known; look with: ktl-lsp attach {session}"
-            ));
-            Outcome::Failed
-        }
+        Err(error) => unknown_start(&error, session),
     }
 }
 
@@ -142,6 +187,8 @@ fn parse_tag(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
     use crate::{agent::Target, settings::Remote};
 
@@ -158,6 +205,17 @@ mod tests {
         let mut printer = Printer::new(Format::Text).unwrap();
         let mut interrupts = Interrupts::listen().unwrap();
         assert_eq!(withdraw(&agent, "s", &mut printer, &mut interrupts).await, Outcome::Failed);
+        assert_eq!(look_for(&agent, "s", &mut printer, &mut interrupts).await, Outcome::Failed);
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_stays_away_after_an_unanswered_start_is_left_and_that_is_a_failure() {
+        let away = Target::Remote(Remote::plain("http://127.0.0.1:1"));
+        let agent = Agent::with_patience(away, Duration::from_millis(50));
+        let mut printer = Printer::new(Format::Text).unwrap();
+        let mut interrupts = Interrupts::listen().unwrap();
+        let looked = timeout(WAITING * 50, look_for(&agent, "s", &mut printer, &mut interrupts));
+        assert_eq!(looked.await, Ok(Outcome::Failed));
     }
 
     #[test]

@@ -21,7 +21,8 @@ use crate::agent::{Agent, AgentError, Followed};
 /// How long the wish to cancel may travel when its sender wants to leave.
 const ASKING: Duration = Duration::from_secs(3);
 /// How long an agent that is away is waited for by somebody who wants to leave.
-const WAITING: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
+pub(super) const WAITING: Duration =
+    if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
 
 /// Prints sessions in the form that was asked for.
 pub(super) struct Printer {

@@ -26,7 +26,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// that nobody runs; a start that takes longer is not at that point.
 const GRACE: Duration = Duration::from_secs(3);
 /// What is said of a run that was cancelled in time.
-const CANCELLED: &str = "it was cancelled";
+pub(super) const CANCELLED: &str = "it was cancelled";
 
 /// An apply on its way.
 struct Launch {
@@ -38,7 +38,16 @@ struct Launch {
     token: Option<ProgressToken>,
     /// Told when somebody wants it to stop.
     cancel: Arc<Notify>,
-    _watching: Watching,
+    watching: Watching,
+}
+
+/// Why there is nothing to follow.
+#[derive(Debug, PartialEq, Eq)]
+enum Stopped {
+    /// It does not run, and this is why.
+    NotStarted(String),
+    /// It may run: neither the start nor the wish to stop it was answered, and this is why.
+    InDoubt(String),
 }
 
 impl Desk {
@@ -78,7 +87,7 @@ impl Desk {
         self.runs().add(held);
         self.runs().set_current(&session);
         let desk = self.clone();
-        let launch = Launch { desk, release, agent, session, arguments, token, cancel, _watching: watching };
+        let launch = Launch { desk, release, agent, session, arguments, token, cancel, watching };
         task::spawn("apply", launch.run());
         Ok(answer)
     }
@@ -105,13 +114,17 @@ impl Launch {
         let request = request(&self.session, &plan, claims);
         let sources = Arc::new(plan.sources);
         let started = Box::pin(self.start(&request, &sources, &progress));
-        let withdraw = || async { withdrawn(self.agent.cancel(&self.session).await.map(|_| ())) };
+        let withdraw = || async {
+            progress.doing("cancelling".to_owned());
+            withdrawn(self.agent.cancel(&self.session).await.map(|_| ()))
+        };
         match unless_cancelled(started, &self.cancel, GRACE, withdraw).await {
             Ok(()) => {
                 let texts = Texts::Sent(sources);
                 self.desk.watch(self.agent.clone(), &self.session, progress, texts).await;
             }
-            Err(why) => self.not_started(why, progress).await,
+            Err(Stopped::NotStarted(why)) => self.not_started(why, progress).await,
+            Err(Stopped::InDoubt(why)) => self.in_doubt(why, progress).await,
         }
     }
 
@@ -121,13 +134,13 @@ impl Launch {
         request: &StartRequest,
         sources: &Sources,
         progress: &Progress,
-    ) -> Result<(), String> {
+    ) -> Result<(), Stopped> {
         let mut may_run = false;
         loop {
             let Err(error) = self.agent.start(request.clone(), sources).await else { return Ok(()) };
             may_run |= matches!(error, AgentError::Unanswered(_));
             if !may_run || matches!(error, AgentError::Refused(_)) {
-                return Err(error.to_string());
+                return Err(Stopped::NotStarted(error.to_string()));
             }
             progress.doing("the agent is away, and may have started it; asking again".to_owned());
             sleep(AGAIN).await;
@@ -180,27 +193,42 @@ impl Launch {
         self.not_started(why, progress).await;
     }
 
-    /// There is nothing to follow.
     async fn not_started(self, why: String, progress: Progress) {
+        let message = self.conclude(State::NotStarted(why), progress);
+        self.desk.say(MessageType::ERROR, message).await;
+    }
+
+    /// It was cancelled, and the agent is to hear of it whenever it is back.
+    async fn in_doubt(self, why: String, progress: Progress) {
+        let message = self.conclude(State::InDoubt(why), progress);
+        let message = format!("{message}; it is told to stop as soon as the agent answers");
+        self.desk.say(MessageType::WARNING, message).await;
+        // Whoever attaches meanwhile may follow it.
+        drop(self.watching);
+        self.desk.insist_on_cancel(&self.agent, &self.session).await;
+    }
+
+    /// There is nothing to follow; what to say about it.
+    fn conclude(&self, state: State, progress: Progress) -> String {
         let verdict = self.desk.runs().update(&self.session, |held| {
-            held.run.state = State::NotStarted(why);
+            held.run.state = state;
             held.run.verdict()
         });
         let message = format!("{} (session {})", verdict.unwrap_or_default(), self.session);
         progress.end(message.clone());
         self.desk.forget_token(&self.session);
-        self.desk.say(MessageType::ERROR, message).await;
+        message
     }
 }
 
 /// Starts. A wish to stop that comes meanwhile is passed on once the start was answered; a start that is not answered
 /// within `grace` is given up and taken back with `withdraw`.
-async fn unless_cancelled<Withdrawn: Future<Output = Result<(), String>>>(
-    start: impl Future<Output = Result<(), String>>,
+async fn unless_cancelled<Withdrawn: Future<Output = Result<(), Stopped>>>(
+    start: impl Future<Output = Result<(), Stopped>>,
     cancel: &Notify,
     grace: Duration,
     withdraw: impl FnOnce() -> Withdrawn,
-) -> Result<(), String> {
+) -> Result<(), Stopped> {
     {
         tokio::pin!(start);
         tokio::select! {
@@ -217,14 +245,14 @@ async fn unless_cancelled<Withdrawn: Future<Output = Result<(), String>>>(
 }
 
 /// What a session is that may have been started, after it was cancelled: one to follow, or one that never was.
-fn withdrawn(answer: Result<(), AgentError>) -> Result<(), String> {
-    match answer {
-        Ok(()) => Ok(()),
-        Err(error) if error.is_unknown_session() => Err(CANCELLED.to_owned()),
-        Err(error) => Err(format!(
-            "it was cancelled, but whether the agent had started it is not known: {error}; see ktl.showSessions"
-        )),
-    }
+fn withdrawn(answer: Result<(), AgentError>) -> Result<(), Stopped> {
+    answer.map_err(|error| {
+        if error.is_unknown_session() {
+            Stopped::NotStarted(CANCELLED.to_owned())
+        } else {
+            Stopped::InDoubt(error.to_string())
+        }
+    })
 }
 
 /// Layers are for a chart that no `.ktl.yaml` describes; a described release has its own.
@@ -251,7 +279,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(10);
 
-    fn never() -> std::future::Ready<Result<(), String>> {
+    fn never() -> std::future::Ready<Result<(), Stopped>> {
         panic!("nothing is to be taken back")
     }
 
@@ -259,8 +287,8 @@ mod tests {
     async fn a_start_that_nobody_cancels_is_answered() {
         let cancel = Notify::new();
         assert_eq!(unless_cancelled(ready(Ok(())), &cancel, SOON, never).await, Ok(()));
-        let refused = ready(Err("no".to_owned()));
-        assert_eq!(unless_cancelled(refused, &cancel, SOON, never).await, Err("no".to_owned()));
+        let refused = || Err(Stopped::NotStarted("no".to_owned()));
+        assert_eq!(unless_cancelled(ready(refused()), &cancel, SOON, never).await, refused());
     }
 
     #[tokio::test]
@@ -279,8 +307,8 @@ mod tests {
     async fn a_start_that_takes_too_long_to_cancel_is_taken_back() {
         let cancel = Notify::new();
         cancel.notify_one();
-        let taken_back = || ready(Err(CANCELLED.to_owned()));
+        let taken_back = || ready(Err(Stopped::NotStarted(CANCELLED.to_owned())));
         let answer = unless_cancelled(pending(), &cancel, SOON, taken_back).await;
-        assert_eq!(answer, Err(CANCELLED.to_owned()));
+        assert_eq!(answer, Err(Stopped::NotStarted(CANCELLED.to_owned())));
     }
 }

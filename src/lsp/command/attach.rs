@@ -12,7 +12,7 @@ use super::{
 use crate::{
     agent::{Agent, AgentError, possible_roots, workspace_key},
     progress::token_of,
-    runs::{Held, Session, State, Watching, ago, status_word},
+    runs::{Held, Run, Session, State, Watching, ago, status_word},
     task,
 };
 
@@ -24,21 +24,20 @@ impl Desk {
     pub(super) async fn cancel(&self, arguments: &Arguments) -> Result<Answer, String> {
         if let Some(session) = &arguments.session_id {
             return match self.runs().get(session) {
-                Some(held) if held.run.is_running() => Ok(stop(&held)),
-                Some(held) => {
-                    self.say(MessageType::INFO, format!("nothing to cancel: {}", held.run.verdict())).await;
-                    Ok(Answer::session(session, held.url))
-                }
-                None => self.cancel_elsewhere(session.clone()).await,
+                Some(held) => self.stop(&held).await,
+                // One that this editor did not start.
+                None => Ok(self.cancel_unseen(self.agent(None).await?, session)),
             };
         }
-        let mut running = self.runs().running();
-        if let Some(release) = &arguments.release {
-            running.retain(|held| held.run.release == *release);
+        let of_release =
+            |held: &Held| arguments.release.as_ref().is_none_or(|release| held.run.release == *release);
+        let mut meant: Vec<Held> = self.runs().that(Run::is_running).into_iter().filter(of_release).collect();
+        if meant.is_empty() {
+            meant = self.runs().that(Run::is_in_doubt).into_iter().filter(of_release).collect();
         }
-        match running.as_slice() {
+        match meant.as_slice() {
             [] => Err("nothing is running here; see ktl.showSessions".to_owned()),
-            [held] => Ok(stop(held)),
+            [held] => self.stop(held).await,
             several => {
                 let choices: Vec<Value> = several.iter().map(choice).collect();
                 self.offer("Cancel which run?", &choices, Command::Cancel);
@@ -47,21 +46,18 @@ impl Desk {
         }
     }
 
-    /// A session that this editor did not start.
-    async fn cancel_elsewhere(&self, session: String) -> Result<Answer, String> {
-        let agent = self.agent(None).await?;
-        let answer = Answer::session(&session, agent.url(&session));
-        let desk = self.clone();
-        task::spawn("cancel", async move {
-            let (kind, message) = match agent.cancel(&session).await {
-                Ok(found) => {
-                    (MessageType::INFO, format!("session {session} is {}", status_word(found.status())))
-                }
-                Err(error) => (MessageType::ERROR, format!("session {session} was not cancelled: {error}")),
-            };
-            desk.say(kind, message).await;
-        });
-        Ok(answer)
+    /// One that is followed hears it from the one who follows it. The end of any other must be known to let it be.
+    async fn stop(&self, held: &Held) -> Result<Answer, String> {
+        let session = &held.run.session;
+        if held.run.is_in_doubt() {
+            return Ok(self.cancel_unseen(self.agent_of(Some(held)).await?, session));
+        }
+        if held.run.is_running() {
+            held.cancel.notify_one();
+        } else {
+            self.say(MessageType::INFO, format!("nothing to cancel: {}", held.run.verdict())).await;
+        }
+        Ok(Answer::session(session, held.url.clone()))
     }
 
     /// Follows a session, with everything that the one who started it sees.
@@ -205,11 +201,6 @@ impl Desk {
                 .ok_or_else(|| "no session is known here yet; start one with ktl.apply".to_owned()),
         }
     }
-}
-
-fn stop(held: &Held) -> Answer {
-    held.cancel.notify_one();
-    Answer::session(&held.run.session, held.url.clone())
 }
 
 fn choice(held: &Held) -> Value {

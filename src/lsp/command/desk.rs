@@ -2,10 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,15 +10,15 @@ use lsp_types::{ConfigurationItem, InitializeParams, MessageType, ProgressToken,
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{Answer, Arguments, Command, log::Log};
+use super::{Answer, Arguments, Command, log::Log, restraint::Restraint};
 use crate::{
     agent::{Agent, AgentState, Target},
     documents::path_of,
     editor::Editor,
-    features,
+    features::{self, Refresh},
     progress::{Progresses, token_of},
     releases::{self, Choice},
-    runs::{Held, Runs},
+    runs::{Held, Run, Runs},
     settings::{Asking, told},
     task,
     workspace::Buffers,
@@ -40,32 +37,34 @@ struct Shared {
     editor: Editor,
     runs: Runs,
     log: Log,
+    refresh: Refresh,
     progresses: Progresses,
     asking: Mutex<Asking>,
     /// One client per agent, so that sessions share its connection.
     agents: Mutex<Vec<(Target, Agent)>>,
     /// Tokens that the client made itself, each with its session.
     tokens: Mutex<Vec<(String, ProgressToken)>>,
-    /// Whether the user ran a command on the folders that are open.
-    commanded: AtomicBool,
+    restraint: Restraint,
 }
 
 impl Desk {
     /// Must be called inside a runtime: what runs found is shown from a task.
     pub(crate) fn new(editor: Editor) -> Self {
         let log = Log::to_client(editor.client.clone());
+        let refresh = Refresh::new(editor.clone());
         let shared = Shared {
             editor,
             log,
+            refresh,
             runs: Runs::default(),
             progresses: Progresses::default(),
             asking: Mutex::default(),
             agents: Mutex::default(),
             tokens: Mutex::default(),
-            commanded: AtomicBool::new(false),
+            restraint: Restraint::default(),
         };
         let desk = Self { shared: Arc::new(shared) };
-        features::show_runs(desk.editor().clone(), desk.runs().clone());
+        features::show_runs(desk.editor().clone(), desk.runs().clone(), desk.shared.refresh.clone());
         desk
     }
 
@@ -100,7 +99,7 @@ impl Desk {
         for folder in added.iter().filter_map(path_of) {
             if !asking.folders.contains(&folder) {
                 asking.folders.push(folder);
-                self.shared.commanded.store(false, Ordering::Relaxed);
+                self.shared.restraint.renew();
             }
         }
     }
@@ -136,7 +135,7 @@ impl Desk {
         command: Command,
         token: Option<ProgressToken>,
     ) -> Result<Answer, String> {
-        let held_back = !self.shared.commanded.swap(true, Ordering::Relaxed) && self.heeds_workspace().await;
+        let owes_contact = self.shared.restraint.lift();
         let answer = match command {
             Command::Apply(arguments) => self.apply(arguments, token).await,
             Command::Cancel(arguments) => self.cancel(&arguments).await,
@@ -144,17 +143,16 @@ impl Desk {
             Command::OpenReplay(arguments) => self.open_replay(&arguments).await,
             Command::ShowSessions(_) => self.show_sessions().await,
         };
-        if held_back {
+        if owes_contact {
             self.restore();
         }
         answer
     }
 
-    /// Whether the agent may be contacted although nobody asked for it. Opening a folder is no reason to send a
-    /// secret to whoever wrote its `.ktl.yaml`: an address from there, or the choice of a token, counts from the
-    /// first command on that the user runs.
+    /// Whether the agent may be contacted although nobody asked for it; if not, the user's first command makes up for
+    /// it.
     pub(super) async fn may_ask_unasked(&self) -> bool {
-        self.shared.commanded.load(Ordering::Relaxed) || !self.heeds_workspace().await
+        !self.heeds_workspace().await || self.shared.restraint.admits()
     }
 
     /// The client's own button to cancel.
@@ -163,7 +161,7 @@ impl Desk {
             self.tokens().iter().find(|(_, known)| known == token).map(|(session, _)| session.clone());
         let session = given.or_else(|| {
             self.runs()
-                .running()
+                .that(Run::is_running)
                 .into_iter()
                 .map(|held| held.run.session)
                 .find(|session| token_of(session) == *token)
@@ -178,6 +176,14 @@ impl Desk {
     pub(crate) fn text_changed(&self, uri: &Uri) {
         if path_of(uri).is_some_and(|path| self.runs().speaks_of(&path)) {
             self.runs().touch();
+        }
+    }
+
+    /// A file changed on the disk, by whatever program. A document that is open there stays what the user sees.
+    pub(crate) fn file_changed(&self, uri: &Uri) {
+        self.text_changed(uri);
+        if path_of(uri).is_some_and(|path| features::depend_on(&path)) {
+            self.shared.refresh.lenses();
         }
     }
 

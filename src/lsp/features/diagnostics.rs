@@ -3,14 +3,13 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use lsp_types::{CodeDescription, Diagnostic, NumberOrString, Uri};
 use ropey::Rope;
 use serde_json::json;
-use tokio::time::{Instant, sleep_until, timeout};
 
+use super::Refresh;
 use crate::{
     board::Side,
     capabilities::Agreed,
@@ -20,19 +19,19 @@ use crate::{
     task,
 };
 
-/// A client is asked to fetch lenses again at most so often.
-const LENS_PACE: Duration = Duration::from_millis(500);
-const LENS_DEADLINE: Duration = Duration::from_secs(5);
-
 /// Shows what runs found, and goes on showing it as runs and texts change.
-pub(crate) fn show_runs(editor: Editor, runs: Runs) {
+pub(crate) fn show_runs(editor: Editor, runs: Runs, refresh: Refresh) {
     task::spawn("runs", async move {
         let mut shown: Vec<Uri> = Vec::new();
-        let mut lenses = Lenses::default();
+        let mut lenses_said = Vec::new();
         loop {
             runs.changed().await;
             let newest = runs.newest();
-            lenses.refresh(&editor, &newest);
+            let lenses_say = said(&newest);
+            if lenses_say != lenses_said {
+                lenses_said = lenses_say;
+                refresh.lenses();
+            }
             let work = editor.clone();
             let by_file =
                 task::blocking("findings", move || by_file(&work, &newest)).await.unwrap_or_default();
@@ -117,36 +116,16 @@ impl Files for Texts<'_> {
     }
 }
 
-/// Tells the client when lenses say something else now.
-#[derive(Default)]
-struct Lenses {
-    said: Vec<(String, bool)>,
-    due: Option<Instant>,
-}
+/// What lenses say about a session: whether it runs, or may.
+type Said = (String, bool, bool);
 
-impl Lenses {
-    fn refresh(&mut self, editor: &Editor, newest: &[Held]) {
-        let mut says: Vec<(String, bool)> =
-            newest.iter().map(|held| (held.run.session.clone(), held.run.is_running())).collect();
-        says.sort();
-        if says == self.said || !editor.agreed().lens_refresh {
-            return;
-        }
-        self.said = says;
-        let now = Instant::now();
-        if self.due.is_some_and(|due| due > now) {
-            return; // The one that is on its way will bring this too.
-        }
-        let due = self.due.map_or(now, |due| now.max(due + LENS_PACE));
-        self.due = Some(due);
-        let client = editor.client.clone();
-        task::spawn("lenses", async move {
-            sleep_until(due).await;
-            if let Ok(Err(error)) = timeout(LENS_DEADLINE, client.code_lens_refresh()).await {
-                tracing::debug!(%error, "the client does not refresh lenses");
-            }
-        });
-    }
+fn said(newest: &[Held]) -> Vec<Said> {
+    let mut said: Vec<Said> = newest
+        .iter()
+        .map(|held| (held.run.session.clone(), held.run.is_running(), held.run.is_in_doubt()))
+        .collect();
+    said.sort();
+    said
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use crate::{
     capabilities::{Agreed, Encoding},
     command::Arguments,
     convert,
-    releases::{Definition, Kubeconfigs, Label, Release, bare, in_config, label},
-    runs::{Held, Runs, State, ago, status_word},
+    releases::{Definition, Kubeconfigs, Label, Release, bare, in_config, is_layer_name, label},
+    runs::{Held, Run, Runs, State, ago, status_word},
     workspace::{self, Buffers},
 };
 
@@ -50,6 +50,12 @@ pub(crate) fn labeled(path: &Path, buffers: &Buffers, is_local: bool) -> Vec<Lab
         .collect()
 }
 
+/// Whether lenses of any document may say something else after a change of this file.
+pub(crate) fn depend_on(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    workspace::has_config_name(path) || name == "Chart.yaml" || is_layer_name(name)
+}
+
 /// A chart below a file that describes releases, or inside another chart, is not a release of its own.
 fn is_described(chart_yaml: &Path, buffers: &Buffers) -> bool {
     let mut folders = chart_yaml.ancestors().skip(1);
@@ -64,13 +70,21 @@ pub(crate) fn offers(releases: &[Labeled], runs: &Runs, now: SystemTime) -> Vec<
     releases
         .iter()
         .flat_map(|labeled| {
-            let newest = runs.newest_of(&labeled.release.path, &labeled.release.name);
-            offers_of(labeled, newest.as_ref(), now)
+            let Release { path, name, .. } = &labeled.release;
+            let newest = runs.newest_of(path, name, |_| true);
+            // One that never ran has no page, and does not hide that of the one before.
+            let last_ended = runs.newest_of(path, name, |run| ended(run).is_some());
+            offers_of(labeled, newest.as_ref(), last_ended.as_ref(), now)
         })
         .collect()
 }
 
-fn offers_of(labeled: &Labeled, newest: Option<&Held>, now: SystemTime) -> Vec<Offer> {
+fn offers_of(
+    labeled: &Labeled,
+    newest: Option<&Held>,
+    last_ended: Option<&Held>,
+    now: SystemTime,
+) -> Vec<Offer> {
     let Labeled { release, label } = labeled;
     let entry = release.entry().map_or(release.place, |entry| entry.entry);
     let offer =
@@ -84,23 +98,27 @@ fn offers_of(labeled: &Labeled, newest: Option<&Held>, now: SystemTime) -> Vec<O
         offers.push(offer(format!("Cancel apply to {place}"), "ktl.cancel", session.clone()));
         offers.push(offer("Open live view".to_owned(), "ktl.openReplay", session));
     } else {
+        if let Some(held) = newest.filter(|held| held.run.is_in_doubt()) {
+            let session = Arguments::of_session(&held.run.session);
+            offers.push(offer(format!("Cancel apply to {place}"), "ktl.cancel", session));
+        }
         offers.push(offer(format!("Apply ({place})"), "ktl.apply", apply.clone()));
         for layer in offered(release) {
             let arguments = Arguments { values: vec![layer.clone()], ..apply.clone() };
             offers.push(offer(format!("Apply with {layer} ({place})"), "ktl.apply", arguments));
         }
-    }
-    if let Some((held, status)) = newest.and_then(|held| Some((held, ended(held)?))) {
-        let title = format!("Replay: {status} {}", ago(held.run.last, now));
-        offers.push(offer(title, "ktl.openReplay", Arguments::of_session(&held.run.session)));
+        if let Some((held, status)) = last_ended.and_then(|held| Some((held, ended(&held.run)?))) {
+            let title = format!("Replay: {status} {}", ago(held.run.last, now));
+            offers.push(offer(title, "ktl.openReplay", Arguments::of_session(&held.run.session)));
+        }
     }
     offers
 }
 
-fn ended(held: &Held) -> Option<&'static str> {
-    match &held.run.state {
+fn ended(run: &Run) -> Option<&'static str> {
+    match &run.state {
         State::Ended { status, .. } => Some(status_word(*status)),
-        State::Starting | State::Running | State::NotStarted(_) => None,
+        State::Starting | State::Running | State::NotStarted(_) | State::InDoubt(_) => None,
     }
 }
 
@@ -145,7 +163,7 @@ pub(super) mod tests {
     use ktl_proto::control::v1::{Ended, Started, Status, fact::Body};
 
     use super::*;
-    use crate::runs::{Run, tests::frame};
+    use crate::runs::tests::frame;
 
     pub(crate) const CONFIG: &str =
         "releases:\n  - name: web\n    chart: ./web\n  - name: db\n    chart: ./db\n";
@@ -159,7 +177,11 @@ pub(super) mod tests {
     }
 
     fn add(runs: &Runs, bodies: Vec<Body>) {
-        let mut run = Run::new("s1", "web");
+        add_as(runs, "s1", bodies);
+    }
+
+    fn add_as(runs: &Runs, session: &str, bodies: Vec<Body>) {
+        let mut run = Run::new(session, "web");
         for (number, body) in bodies.into_iter().enumerate() {
             run.apply(&frame(number as u64 + 1, body));
         }
@@ -192,6 +214,27 @@ pub(super) mod tests {
         let runs = Runs::default();
         add(&runs, vec![started(), Body::Ended(Ended { status: Status::Error.into(), ..Ended::default() })]);
         assert_eq!(titles(&runs), ["Apply (dev/shop)", "Replay: failed 2 min ago", "Apply (dev/shop)"]);
+    }
+
+    #[test]
+    fn what_may_run_can_be_cancelled_and_applied() {
+        let runs = Runs::default();
+        add(&runs, Vec::new());
+        runs.update("s1", |held| held.run.state = State::InDoubt("no answer".to_owned()));
+        assert_eq!(titles(&runs), ["Cancel apply to dev/shop", "Apply (dev/shop)", "Apply (dev/shop)"]);
+    }
+
+    #[test]
+    fn a_run_that_never_started_does_not_hide_the_last_one_that_did() {
+        let runs = Runs::default();
+        add(&runs, vec![started(), Body::Ended(Ended { status: Status::Error.into(), ..Ended::default() })]);
+        add_as(&runs, "s2", Vec::new());
+        runs.update("s2", |held| held.run.state = State::NotStarted("no chart".to_owned()));
+        assert_eq!(titles(&runs), ["Apply (dev/shop)", "Replay: failed 2 min ago", "Apply (dev/shop)"]);
+        let offers = offers(&releases(), &runs, UNIX_EPOCH);
+        assert_eq!(offers[1].arguments, Arguments::of_session("s1"));
+        add_as(&runs, "s3", vec![started()]);
+        assert_eq!(titles(&runs), ["Cancel apply to dev/shop", "Open live view", "Apply (dev/shop)"]);
     }
 
     #[test]

@@ -197,22 +197,27 @@ impl Runs {
         kept.held.values().filter(|held| !superseded(held)).cloned().collect()
     }
 
-    /// The newest run of one release.
-    pub(crate) fn newest_of(&self, definition: &Path, release: &str) -> Option<Held> {
+    /// The newest run of one release that is as wanted.
+    pub(crate) fn newest_of(
+        &self,
+        definition: &Path,
+        release: &str,
+        wanted: impl Fn(&Run) -> bool,
+    ) -> Option<Held> {
         let kept = self.lock();
         kept.held
             .values()
-            .filter(|held| held.is_of(definition, release))
+            .filter(|held| held.is_of(definition, release) && wanted(&held.run))
             .max_by_key(|held| held.number)
             .cloned()
     }
 
-    /// Sessions that have not ended, newest first.
-    pub(crate) fn running(&self) -> Vec<Held> {
-        let mut running: Vec<Held> =
-            self.lock().held.values().filter(|held| held.run.is_running()).cloned().collect();
-        running.sort_by_key(|held| std::cmp::Reverse(held.number));
-        running
+    /// Sessions that are as wanted, newest first.
+    pub(crate) fn that(&self, wanted: fn(&Run) -> bool) -> Vec<Held> {
+        let mut found: Vec<Held> =
+            self.lock().held.values().filter(|held| wanted(&held.run)).cloned().collect();
+        found.sort_by_key(|held| std::cmp::Reverse(held.number));
+        found
     }
 
     /// The session that commands without one mean: the one used last, else the newest.
@@ -317,8 +322,13 @@ mod tests {
         begin(&runs, "old");
         begin(&runs, "new");
         assert_eq!(newest(&runs), ["new", "other"]);
-        assert_eq!(runs.newest_of(Path::new("/w/.ktl.yaml"), "web").unwrap().run.session, "new");
-        assert!(runs.newest_of(Path::new("/elsewhere/.ktl.yaml"), "web").is_none());
+        let of = |definition: &str, wanted: fn(&Run) -> bool| {
+            let newest = runs.newest_of(Path::new(definition), "web", wanted);
+            newest.map(|held| held.run.session)
+        };
+        assert_eq!(of("/w/.ktl.yaml", |_| true).as_deref(), Some("new"));
+        assert_eq!(of("/w/.ktl.yaml", |run| run.session != "new").as_deref(), Some("old"));
+        assert_eq!(of("/elsewhere/.ktl.yaml", |_| true), None);
     }
 
     #[test]
@@ -422,6 +432,6 @@ mod tests {
         }
         assert!(runs.is_running("running"));
         assert!(runs.get("0").is_none());
-        assert_eq!(runs.running().len(), 1);
+        assert_eq!(runs.that(Run::is_running).len(), 1);
     }
 }
