@@ -111,7 +111,8 @@ impl App {
             tracing::info!(operations = adopted, "going on with what the last agent left");
         }
         operations.sweep_uploads();
-        let serving = serve::serve(listener, router, config.tls.clone(), shutdown.clone());
+        let limits = serve::Limits::of_process();
+        let serving = serve::serve(listener, router, config.tls.clone(), limits, shutdown.clone());
         shutdown.tasks.spawn(serving);
         shutdown.tasks.spawn(housekeeping(journal.clone(), publishers, &config, shutdown.clone()));
         let why = tokio::select! {

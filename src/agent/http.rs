@@ -9,7 +9,7 @@ mod json;
 mod page;
 mod sessions;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -18,12 +18,15 @@ use axum::{
     routing::{get, post},
 };
 use tokio_util::sync::CancellationToken;
-use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::{set_header::SetResponseHeaderLayer, timeout::RequestBodyTimeoutLayer};
 
 pub use self::error::Refusal;
 pub(crate) use self::json::to_json;
 use self::page::Page;
 use crate::{auth::Browsers, journal::Journal};
+
+/// How long the body of a request may pause: anybody can begin one.
+const BODY: Duration = Duration::from_secs(10);
 
 /// What the routes work with. Cheap to clone.
 #[derive(Clone)]
@@ -47,7 +50,7 @@ pub fn routes(web: Web) -> Router {
         .route("/api/v1/sessions/{id}", get(sessions::detail))
         .route("/api/v1/sessions/{id}/export", get(sessions::export))
         .route("/api/v1/sessions/{id}/events", get(events::events))
-        .route("/api/v1/auth/code", post(browser::redeem))
+        .route("/api/v1/auth/code", post(browser::redeem).layer(RequestBodyTimeoutLayer::new(BODY)))
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
         .merge(page.routes())
@@ -77,6 +80,18 @@ pub async fn nowhere(headers: HeaderMap, uri: Uri) -> Response {
     }
     let next = "sessions are at /api/v1/sessions and, for browsers, at /";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()), next).into_response()
+}
+
+/// The answer to everything on a connection beyond the limit of this agent.
+pub fn full(limit: usize) -> Router {
+    Router::new().fallback(move |headers: HeaderMap| async move {
+        let plural = if limit == 1 { "" } else { "s" };
+        let error = format!("this agent has reached its limit of {limit} connection{plural}");
+        let next = "close those that are not needed, or try again in a few seconds";
+        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error, next);
+        let close = [(header::CONNECTION, "close"), (header::RETRY_AFTER, "5")];
+        if is_grpc(&headers) { refusal.into_status().into_http() } else { (close, refusal).into_response() }
+    })
 }
 
 async fn wrong_method() -> Refusal {

@@ -1,4 +1,11 @@
 //! Connections: HTTP/1.1 and HTTP/2 on one port, in clear or over TLS.
+//!
+//! Nobody who connects is believed to go on: each step of a connection has its time, and there are so many places and
+//! no more. Who comes beyond them is told so.
+
+mod certificate;
+mod greeting;
+mod room;
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,27 +17,72 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
-use crate::shutdown::Shutdown;
+use self::{
+    greeting::{Protocol, greet},
+    room::{Place, Room},
+};
+use crate::{http, shutdown::Shutdown};
 
-/// A peer that has not sent its request's head, or shaken hands, by then is not going to.
-const HEAD: Duration = Duration::from_secs(10);
+pub use self::certificate::{TlsError, tls};
+
+/// What a peer may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Time to shake hands, and once more to say which protocol it speaks.
+    pub greeting: Duration,
+    /// Time to send the head of a request over HTTP/1.1; such a connection rests no longer than that either.
+    pub head: Duration,
+    /// Over HTTP/2, silence after which a peer is asked whether it is there.
+    pub silence: Duration,
+    /// Time to answer that.
+    pub answer: Duration,
+    /// Connections at a time.
+    pub connections: usize,
+}
+
+impl Limits {
+    /// What suits browsers, Go clients and this process. Raises the number of files that it may open.
+    pub fn of_process() -> Self {
+        Self {
+            greeting: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            silence: Duration::from_secs(25),
+            answer: Duration::from_secs(20),
+            connections: room::connections(4096),
+        }
+    }
+}
+
+/// What every connection of a port is served with.
+struct Port {
+    router: Router,
+    /// The answer to those beyond the limit.
+    full: Router,
+    acceptor: Option<TlsAcceptor>,
+    limits: Limits,
+    shutdown: Shutdown,
+}
 
 /// Takes connections until the agent stops. Each ends after the requests that it has.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<Arc<ServerConfig>>,
+    limits: Limits,
     shutdown: Shutdown,
 ) {
-    let acceptor = tls.map(TlsAcceptor::from);
+    let room = Room::new(limits.connections);
+    let full = http::full(limits.connections);
+    let (stop, tasks) = (shutdown.token.clone(), shutdown.tasks.clone());
+    let port = Arc::new(Port { router, full, acceptor: tls.map(TlsAcceptor::from), limits, shutdown });
     loop {
         let accepted = tokio::select! {
-            () = shutdown.token.cancelled() => return,
+            () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
@@ -42,21 +94,11 @@ pub async fn serve(
                 continue;
             }
         };
+        let Some(place) = room.take() else { continue };
         // Acknowledgements are small and must not wait to be collected.
         let _ = stream.set_nodelay(true);
-        let (router, shutdown, acceptor) = (router.clone(), shutdown.clone(), acceptor.clone());
-        let tasks = shutdown.tasks.clone();
-        tasks.spawn(async move {
-            let _connected = shutdown.connected();
-            match acceptor {
-                None => connection(stream, router, &shutdown).await,
-                Some(acceptor) => match timeout(HEAD, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, router, &shutdown).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
-                    Err(_) => tracing::debug!("no TLS session in time"),
-                },
-            }
-        });
+        let port = Arc::clone(&port);
+        tasks.spawn(async move { port.take(stream, place).await });
     }
 }
 
@@ -64,80 +106,82 @@ pub async fn serve(
 /// and a client that never leaves does not cost the whole grace.
 const LINGER: Duration = Duration::from_secs(4);
 
-async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
-    shutdown: &Shutdown,
-) {
-    let builder = builder();
-    let service = TowerToHyperService::new(router);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.token.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            match timeout(LINGER, connection).await {
-                Ok(ended) => ended,
-                Err(_) => return tracing::debug!("a client kept its connection open after it was told to leave"),
+impl Port {
+    async fn take(&self, stream: TcpStream, place: Place) {
+        match place {
+            Place::Served(_held) => {
+                let _connected = self.shutdown.connected();
+                self.open(stream, &self.router).await;
+            }
+            Place::Refused(_held) => {
+                tracing::warn!(limit = self.limits.connections, "a connection too many is refused");
+                let _ = timeout(self.limits.greeting, self.open(stream, &self.full)).await;
             }
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(error, "a connection broke");
+    }
+
+    async fn open(&self, stream: TcpStream, router: &Router) {
+        let Some(acceptor) = &self.acceptor else { return self.connection(stream, router).await };
+        match timeout(self.limits.greeting, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => self.connection(stream, router).await,
+            Ok(Err(error)) => tracing::debug!(%error, "no TLS session"),
+            Err(_) => tracing::debug!("no TLS session in time"),
+        }
+    }
+
+    async fn connection(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        router: &Router,
+    ) {
+        let stop = &self.shutdown.token;
+        let greeted = stop.run_until_cancelled(timeout(self.limits.greeting, greet(stream))).await;
+        let (protocol, stream) = match greeted {
+            Some(Ok(Ok(greeted))) => greeted,
+            None | Some(Ok(Err(_))) => return,
+            Some(Err(_)) => return tracing::debug!("a client connected and said nothing"),
+        };
+        let builder = self.builder(protocol);
+        let service = TowerToHyperService::new(router.clone());
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                match timeout(LINGER, connection).await {
+                    Ok(ended) => ended,
+                    Err(_) => {
+                        return tracing::debug!("a client kept its connection open after it was told to leave");
+                    }
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error, "a connection broke");
+        }
+    }
+
+    /// Windows are large enough that one reader that stops does not stall the other streams of its connection, and a
+    /// client's own pings are not counted against it.
+    fn builder(&self, protocol: Protocol) -> auto::Builder<TokioExecutor> {
+        let Limits { head, silence, answer, .. } = self.limits;
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(silence)
+            .keep_alive_timeout(answer)
+            .initial_connection_window_size(16 * 1024 * 1024)
+            .initial_stream_window_size(1024 * 1024)
+            .max_concurrent_streams(2000)
+            .max_header_list_size(64 * 1024);
+        match protocol {
+            Protocol::One => builder.http1_only(),
+            Protocol::Two => builder.http2_only(),
+        }
     }
 }
 
-/// Windows are large enough that one reader that stops does not stall the other streams of its connection, and a
-/// client's own pings are not counted against it.
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(25))
-        .keep_alive_timeout(Duration::from_secs(20))
-        .initial_connection_window_size(16 * 1024 * 1024)
-        .initial_stream_window_size(1024 * 1024)
-        .max_concurrent_streams(2000)
-        .max_header_list_size(64 * 1024);
-    builder
-}
-
-/// The settings of a TLS port: HTTP/2 is offered first, as Go's gRPC demands.
-pub fn tls(cert_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
-    use tokio_rustls::rustls::{
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    };
-    let certs: Vec<_> = CertificateDer::pem_slice_iter(cert_pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::Cert(error.to_string()))?;
-    if certs.is_empty() {
-        return Err(TlsError::Cert("it holds no certificate".into()));
-    }
-    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| TlsError::Key(error.to_string()))?;
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError::Pair(error.to_string()))?;
-    let mut config = builder
-        .with_no_client_auth()
-        .with_single_cert(certs, key)
-        .map_err(|error| TlsError::Pair(error.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
-
-/// Why a certificate and a key are no use.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The certificate.
-    #[error("--tls-cert: {0}; expected a PEM file with the server's certificate first")]
-    Cert(String),
-    /// The key.
-    #[error("--tls-key: {0}; expected a PEM file with one private key")]
-    Key(String),
-    /// Both together.
-    #[error("--tls-cert and --tls-key do not fit: {0}")]
-    Pair(String),
-}
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,7 @@ impl Refusal {
             StatusCode::FORBIDDEN => Code::PermissionDenied,
             StatusCode::BAD_REQUEST => Code::InvalidArgument,
             StatusCode::NOT_FOUND => Code::NotFound,
+            StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
             StatusCode::MISDIRECTED_REQUEST => Code::FailedPrecondition,
             _ => Code::Internal,
         };
