@@ -145,13 +145,16 @@ impl Masker {
     }
 
     /// A copy of a file in which marks have the length of what they hide, in bytes and in UTF-16 units, and no
-    /// line break is hidden: every position in the original is a position in the copy.
-    pub fn mask_source(&self, text: &str) -> Masked<String> {
-        Masked(self.same_length(text))
+    /// line break is hidden: every position in the original is a position in the copy. The ranges of `also` are hidden
+    /// whatever stands there.
+    pub fn mask_source(&self, text: &str, also: &[Range<usize>]) -> Masked<String> {
+        Masked(self.same_length(text, also))
     }
 
-    fn same_length(&self, text: &str) -> String {
-        rewrite(text, &self.hidden(text), |out, secret| out.extend(secret.value.chars().map(filler)))
+    fn same_length(&self, text: &str, also: &[Range<usize>]) -> String {
+        let also = also.iter().cloned().map(Hidden::new);
+        let hidden = merge(self.hidden(text).into_iter().chain(also).collect());
+        rewrite(text, &hidden, |out, secret| out.extend(secret.value.chars().map(filler)))
     }
 
     fn text(&self, text: &str) -> Option<String> {
@@ -197,6 +200,11 @@ pub fn find_secrets(text: &str) -> Vec<String> {
     values.sort_unstable();
     values.dedup();
     values
+}
+
+/// Whether a key, a flag or a variable is named like a secret.
+pub(crate) fn names_a_secret(name: &str) -> bool {
+    names::is_sensitive(name)
 }
 
 /// A range that must not be seen.

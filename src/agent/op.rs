@@ -17,6 +17,7 @@ pub mod rollout;
 pub mod run;
 mod runner;
 mod start;
+pub mod suspect;
 mod turns;
 
 use std::{

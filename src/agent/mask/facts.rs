@@ -46,7 +46,7 @@ texts! {
 impl Maskable for Excerpt {
     fn hide(&mut self, masker: &Masker) {
         let Self { first_line: _, lines } = self;
-        let joined = masker.same_length(&lines.join("\n"));
+        let joined = masker.same_length(&lines.join("\n"), &[]);
         *lines = joined.split('\n').map(str::to_owned).take(lines.len()).collect();
     }
 }

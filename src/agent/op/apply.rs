@@ -5,7 +5,7 @@
 //! and inside each wait.
 
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 mod helm;
 mod render;
 mod rollout;
@@ -24,6 +24,7 @@ use super::{
     queue::Ticket,
     report::Reporter,
     run::{Run, RunFolder},
+    suspect::Suspects,
 };
 use crate::{
     frame::{Body, Finding, PhaseName, Queued},
@@ -111,6 +112,8 @@ pub struct Work {
     pub texts: BTreeMap<String, String>,
     /// What the cluster says; from the upgrade on.
     pub watch: Option<Watch>,
+    /// What may be secret, while no render has shown it.
+    pub suspects: Option<Suspects>,
     /// Where this agent's own state can be read again.
     pub journal: crate::journal::Journal,
 }
@@ -205,7 +208,8 @@ impl Work {
             release: &self.run.apply.release,
         };
         let masker = self.reporter.masker();
-        let texts = Texts { sources: &self.texts, manifest: &self.run.sources, masker };
+        let suspects = self.suspects.as_ref();
+        let texts = Texts { sources: &self.texts, manifest: &self.run.sources, masker, suspects };
         blame(&case, outcome).into_iter().map(|finding| to_fact(finding, texts)).collect()
     }
 

@@ -10,6 +10,8 @@ use crate::{
     sources::{ContentHash, Manifest, SourcePath},
 };
 
+use super::suspect::Suspects;
+
 /// How many lines stand on each side of a place in an excerpt.
 const AROUND: usize = 3;
 /// The longest message in bytes: helm can quote a whole manifest.
@@ -26,6 +28,8 @@ pub struct Texts<'a> {
     pub manifest: &'a Manifest,
     /// What hides the secrets in excerpts.
     pub masker: &'a Masker,
+    /// What may be secret beside them.
+    pub suspects: Option<&'a Suspects>,
 }
 
 /// The finding on the wire.
@@ -110,7 +114,8 @@ impl Texts<'_> {
         let last = index.position(place.span.end).line.min(line + 2 * AROUND);
         let first = line.saturating_sub(AROUND);
         // The whole text is masked, so that a secret is known by its surroundings, also those out of the excerpt.
-        let masked = self.masker.mask_source(text);
+        let suspected = self.suspects.map_or(&[][..], |suspects| suspects.in_file(&place.file));
+        let masked = self.masker.mask_source(text, suspected);
         let lines =
             (first..=last + AROUND).map_while(|line| Some(cut(index.line(line)?.of(masked.get()), MAX_LINE)));
         Some(Excerpt { first_line: u32::try_from(first + 1).ok()?, lines: lines.collect() })
@@ -137,7 +142,8 @@ mod tests {
         let start = text.find('[').unwrap();
         let sources = BTreeMap::from([("values.yaml".to_owned(), text)]);
         let masker = Masker::new([]);
-        let texts = Texts { sources: &sources, manifest: &Manifest::default(), masker: &masker };
+        let texts =
+            Texts { sources: &sources, manifest: &Manifest::default(), masker: &masker, suspects: None };
         let place = chart::Place { file: "values.yaml".to_owned(), span: Span::new(start, start + 1) };
         let mut finding = chart::Finding::unplaced(chart::Severity::Error, "values-syntax", "no".to_owned());
         finding.place = Some(place);
@@ -157,7 +163,8 @@ mod tests {
         let text = format!("a: {}\n", "ü".repeat(1_000_000));
         let sources = BTreeMap::from([("values.yaml".to_owned(), text)]);
         let masker = Masker::new([]);
-        let texts = Texts { sources: &sources, manifest: &Manifest::default(), masker: &masker };
+        let texts =
+            Texts { sources: &sources, manifest: &Manifest::default(), masker: &masker, suspects: None };
         let place = chart::Place { file: "values.yaml".to_owned(), span: Span::new(0, 1) };
         let excerpt = texts.excerpt(&place).unwrap();
         assert!(excerpt.lines[0].starts_with("a: ü") && excerpt.lines[0].ends_with('…'));
@@ -167,7 +174,8 @@ mod tests {
     #[test]
     fn a_place_in_a_file_that_was_not_sent_is_not_known() {
         let (sources, masker) = (BTreeMap::new(), Masker::new([]));
-        let texts = Texts { sources: &sources, manifest: &Manifest::default(), masker: &masker };
+        let texts =
+            Texts { sources: &sources, manifest: &Manifest::default(), masker: &masker, suspects: None };
         let mut finding = chart::Finding::unplaced(chart::Severity::Error, "x", "no".to_owned());
         finding.place = Some(chart::Place { file: "gone".to_owned(), span: Span::new(0, 1) });
         assert_eq!(to_fact(finding, texts).place, None);

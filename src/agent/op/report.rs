@@ -64,6 +64,11 @@ impl Reporter {
         self.masker = self.masker.with(more);
     }
 
+    /// Hides from now on what this masker hides, and nothing else.
+    pub fn hide_by(&mut self, masker: Masker) {
+        self.masker = masker;
+    }
+
     /// Says the operation's next facts.
     pub async fn say(&mut self, bodies: Vec<Body>) -> Result<(), StoreError> {
         let count = bodies.len() as u64;

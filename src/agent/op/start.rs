@@ -191,6 +191,17 @@ impl Operations {
         let id = SessionId::parse(&run.id).map_err(io::Error::other)?;
         let reporter = Reporter::new(journal.clone(), id, masker.with(known), run.said);
         let launcher = self.inner.context.launcher.clone();
-        Ok(Work { run, folder, reporter, launcher, cancel, ticket, texts, watch: None, journal })
+        Ok(Work {
+            run,
+            folder,
+            reporter,
+            launcher,
+            cancel,
+            ticket,
+            texts,
+            watch: None,
+            suspects: None,
+            journal,
+        })
     }
 }

@@ -24,20 +24,24 @@ use crate::{
 
 const VALUES: &str = "note: canary-4711\nreplicas: 2\n";
 
-fn run(id: &SessionId) -> Run {
+/// The least that can be asked for.
+pub(in crate::op) fn request() -> ApplyRequest {
     let apply = serde_json::json!({
         "release": "web", "namespace": "", "chart": "chart", "chart_version": "", "values": [], "set": [],
         "wait": null, "atomic": false, "timeout_seconds": 60, "create_namespace": false, "fail_fast": false,
         "queue": true, "config_path": null,
     });
-    let apply: ApplyRequest = serde_json::from_value(apply).unwrap();
+    serde_json::from_value(apply).unwrap()
+}
+
+fn run(id: &SessionId) -> Run {
     let listed = Listed { sha256: ContentHash::of(VALUES.as_bytes()), size: VALUES.len() as u64 };
     let sources = Manifest::new([(SourcePath::parse("values.yaml").unwrap(), listed)]).unwrap();
     let target =
         Target { name: "dev".into(), kubeconfig: Vec::new(), context: None, namespace: "default".into() };
     let helm =
         Helm { program: "helm".into(), version: Version { text: "v4.0.0".into(), major: Major::Four } };
-    Run::new(id, apply, sources, target, helm, &Claims::default())
+    Run::new(id, request(), sources, target, helm, &Claims::default())
 }
 
 pub(super) async fn work(data: &Path) -> Work {
@@ -59,6 +63,7 @@ pub(super) async fn work(data: &Path) -> Work {
         cancel: CancellationToken::new(),
         texts: BTreeMap::from([("values.yaml".to_owned(), VALUES.to_owned())]),
         watch: None,
+        suspects: None,
         journal,
     }
 }

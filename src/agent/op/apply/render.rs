@@ -11,8 +11,8 @@ use super::{Apply, StepError, Work, headline, helm::HelmEnd};
 use crate::{
     frame::{Body, ObjectList, PhaseName, PhaseState},
     kube::{connect, kinds},
-    mask::find_secrets,
-    op::rendered::Rendered,
+    mask::{Masker, find_secrets},
+    op::{rendered::Rendered, suspect::Suspects},
     shim::{Tail, now_nanos},
 };
 
@@ -26,6 +26,7 @@ impl Work {
         let began = now_nanos();
         self.reporter.phase(PhaseName::Render, PhaseState::Running, "", began).await?;
         let at = self.folder.render();
+        let before = self.suspect();
         // An agent that goes on with a render gives it the whole time again.
         let until = Instant::now() + Duration::from_secs(self.run.apply.timeout_seconds);
         let mut end = self.render_once(&at, until).await?;
@@ -43,6 +44,7 @@ impl Work {
                 (PhaseState::Failed, message.to_owned(), Apply::failed(message))
             }
             HelmEnd::Exit(exit) if exit.succeeded() => {
+                self.trust(before);
                 let rendered = self.rendered()?;
                 self.keep_sources().await?;
                 let message = format!("{} objects", rendered.objects.len());
@@ -72,9 +74,31 @@ impl Work {
     async fn render_failed(&mut self, outcome: &Outcome) -> Result<(PhaseState, String, Apply), StepError> {
         self.keep_sources().await?;
         let findings = self.blame(outcome);
-        let message = headline(&findings);
+        // Masked now: the agent that tells the end may be another one, which suspects nothing any more.
+        let message = self.reporter.masker().mask(headline(&findings)).into_inner();
         self.reporter.findings(findings).await?;
         Ok((PhaseState::Failed, message.clone(), Apply::failed(message)))
+    }
+
+    /// Hides everything that may be secret until the render shows what is; helm's errors quote values. Names that every
+    /// reader of the session is told anyway are left alone. Gives what hid the secrets before.
+    pub(super) fn suspect(&mut self) -> Masker {
+        let suspects = Suspects::find(&self.texts, &self.run.apply);
+        let (run, chart) = (&self.run, self.run.chart());
+        let context = run.target.context.as_deref().unwrap_or_default();
+        let chart = chart.rsplit('/').next().unwrap_or_default();
+        let told = [&run.apply.release, &run.namespace, &run.target.name, context, chart];
+        let values = suspects.values().filter(|value| !told.contains(value)).map(str::to_owned).collect();
+        let before = self.reporter.masker().clone();
+        self.reporter.hide(values);
+        self.suspects = Some(suspects);
+        before
+    }
+
+    /// The render shows what is secret, so nothing is suspected any more.
+    fn trust(&mut self, before: Masker) {
+        self.reporter.hide_by(before);
+        self.suspects = None;
     }
 
     async fn render_once(&mut self, at: &Path, until: Instant) -> Result<HelmEnd, StepError> {

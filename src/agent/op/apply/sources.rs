@@ -29,19 +29,20 @@ impl Work {
     }
 
     /// Keeps masked copies of the sources with the session. Only after the render: a value may flow into a Secret
-    /// under a name that does not tell.
+    /// under a name that does not tell. Where the render failed, what is suspected is hidden as well.
     pub(super) async fn keep_sources(&mut self) -> Result<(), StepError> {
         // Of a render that failed there may be a part, or nothing.
         let manifest = fs::read(self.folder.manifest()).unwrap_or_default();
         self.reporter.hide(find_secrets(&String::from_utf8_lossy(&manifest)));
         let masker = self.reporter.masker().clone();
         let id = self.reporter.id().clone();
-        let (journal, masker, id) = (&self.journal, &masker, &id);
+        let (journal, masker, id, suspects) = (&self.journal, &masker, &id, self.suspects.as_ref());
         let kept = self.run.sources.iter().filter_map(|(path, listed)| {
             // A packed chart is no text that anybody reads.
             let text = self.texts.get(path.as_str()).filter(|text| !text.contains('\u{0}'))?;
             Some(async move {
-                let masked = masker.mask_source(text);
+                let suspected = suspects.map_or(&[][..], |suspects| suspects.in_file(path.as_str()));
+                let masked = masker.mask_source(text, suspected);
                 journal.put_source(id, path.as_str(), masked, listed.sha256.as_str()).await
             })
         });
@@ -103,5 +104,20 @@ mod tests {
         assert_eq!(stored.masked, "note: ***********\nreplicas: 2\n");
         assert!(is_on_disk(data.path(), "replicas: 2"), "it looks in the wrong place");
         assert!(!is_on_disk(data.path(), "canary-4711"), "stored after the render");
+    }
+
+    #[tokio::test]
+    async fn a_render_that_printed_nothing_shows_no_value_that_a_secret_mentions() {
+        let data = tempfile::tempdir().unwrap();
+        let mut work = work(data.path()).await;
+        let template = "kind: Secret\nstringData:\n  note: {{ .Values.note }}\n".to_owned();
+        work.texts.insert("chart/templates/secret.yaml".to_owned(), template);
+        work.suspect();
+        work.keep_sources().await.unwrap();
+        let stored = work.journal.read_source(work.reporter.id(), "values.yaml").await.unwrap().unwrap();
+        assert_eq!(stored.masked, "note: ***********\nreplicas: 2\n");
+        let line = "Error: '/note': 'canary-4711' does not match";
+        assert!(!work.reporter.masker().mask(line.to_owned()).get().contains("canary"), "helm quotes values");
+        assert!(!is_on_disk(data.path(), "canary-4711"));
     }
 }

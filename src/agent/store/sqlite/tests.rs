@@ -145,7 +145,7 @@ async fn a_source_that_is_put_again_counts_once() {
     };
     let before = bytes().await.unwrap();
     for text in ["one", "three", "three"] {
-        let masked = crate::mask::Masker::new([]).mask_source(text);
+        let masked = crate::mask::Masker::new([]).mask_source(text, &[]);
         store.put_source(&id, "a.yaml", masked, "h").await.unwrap();
     }
     assert_eq!(bytes().await.unwrap() - before, 5);
