@@ -13,7 +13,14 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 
-use super::{AgentError, Authorized, Target, bearer::Bearer, local, reason, verify::AcceptAnything};
+use super::{
+    AgentError, Target,
+    bearer::Bearer,
+    error::{broken, reason},
+    link::Authorized,
+    local,
+    verify::AcceptAnything,
+};
 use crate::settings::{Remote, Tls, Verification};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -75,7 +82,7 @@ pub(super) async fn ask(remote: &Remote) -> Result<(Authorized, Option<InfoRespo
     match info {
         Ok(info) => Ok((channel, Some(info.into_inner()))),
         Err(status) if status.code() == Code::Unimplemented => Ok((channel, None)),
-        Err(status) if super::broken(&status) => Err(unreachable(reason(&status))),
+        Err(status) if broken(&status) => Err(unreachable(reason(&status))),
         Err(status) => Err(AgentError::Refused(Box::new(status))),
     }
 }

@@ -9,7 +9,7 @@ use ktl_proto::control::v1::{Cursor, End, FollowEvent, FollowRequest, Frame, Gap
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
-use super::{Agent, AgentError, backoff::Backoff, sessions};
+use super::{Agent, AgentError, backoff::Backoff, link::sessions};
 
 /// How often the agent shall say that it is still there.
 const HEARTBEAT_MS: u32 = 5_000;

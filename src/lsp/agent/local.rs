@@ -10,23 +10,25 @@ use std::{
     time::Duration,
 };
 
-use ktl_proto::control::v1::InfoResponse;
 use tokio::time::{Instant, sleep};
 
-use self::record::{Record, read_ready};
-use super::{AgentError, connect};
-use crate::settings::{Remote, Token};
+use self::{
+    found::{Found, find},
+    start::{create_private, start},
+};
+use super::AgentError;
+use crate::settings::Remote;
 
+mod found;
 mod record;
 mod spawn;
+mod start;
 
 /// How long an agent may take from its start to its ready line. A store that has to recover reads its log first.
 const READY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long another editor may hold the start lock.
 const LOCK_DEADLINE: Duration = Duration::from_secs(45);
 const POLL: Duration = Duration::from_millis(20);
-/// An agent of ours answers over loopback; one that does not is gone.
-const ALIVE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Where the agent of this user lives, and which program it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,148 +179,6 @@ async fn settle(agent: &LocalAgent) -> Result<Option<Found>, LocalError> {
     }
 }
 
-/// An agent that runs and answers.
-struct Found {
-    remote: Remote,
-    info: InfoResponse,
-}
-
-impl Found {
-    fn is_current(&self) -> bool {
-        self.info.version == env!("CARGO_PKG_VERSION")
-    }
-
-    fn may_be_replaced(&self) -> bool {
-        !self.is_current() && self.info.running == 0
-    }
-
-    fn into_running(self) -> Running {
-        let notice = (!self.is_current()).then(|| {
-            format!(
-                "the local agent is version {}, this is {}; it is replaced by the next start after its {} running operations have ended",
-                self.info.version,
-                env!("CARGO_PKG_VERSION"),
-                self.info.running
-            )
-        });
-        Running { remote: self.remote, notice }
-    }
-
-    /// Asks it to end, and waits until it has. One that does not end keeps its data locked, which the start then says.
-    async fn stop(self) {
-        spawn::terminate(self.info.pid);
-        let end = Instant::now() + Duration::from_secs(10);
-        while spawn::is_alive(self.info.pid) && Instant::now() < end {
-            sleep(POLL).await;
-        }
-    }
-}
-
-/// Asks at every address that an agent of this folder may have. Nobody is asked when the agent is gone: its port may
-/// belong to somebody else by now, who would be told the token and sent the sources.
-async fn find(agent: &LocalAgent) -> Option<Found> {
-    agent.holder()?;
-    let token = fs::read_to_string(agent.token_file()).ok()?;
-    let token = Token::new(token.trim());
-    let recorded = Record::read(&agent.record_file()).map(|record| record.grpc);
-    let announced =
-        [agent.ready_file(), agent.starting_file()].map(|path| read_ready(&path).map(|ready| ready.grpc));
-    let mut addresses: Vec<String> = recorded.into_iter().chain(announced.into_iter().flatten()).collect();
-    addresses.dedup();
-    for address in addresses {
-        let remote = Remote { token: Some(token.clone()), ..Remote::plain(&address) };
-        if let Ok(Ok((_, Some(info)))) = tokio::time::timeout(ALIVE_DEADLINE, connect::ask(&remote)).await {
-            let found = Found { remote, info };
-            record(agent, &found);
-            return Some(found);
-        }
-    }
-    None
-}
-
-async fn start(agent: &LocalAgent) -> Result<Running, AgentError> {
-    let program = program(agent)?;
-    create_private(&agent.data_dir())?;
-    let token = fresh_token(&agent.token_file())?;
-    let mut child = spawn::spawn(&program, agent)?;
-    let end = Instant::now() + READY_DEADLINE;
-    let not_ready = |said: String| LocalError::NotReady { said, log: agent.log_file() };
-    let ready = loop {
-        if let Some(ready) = read_ready(&agent.starting_file()) {
-            let _ = fs::rename(agent.starting_file(), agent.ready_file());
-            break ready;
-        }
-        if let Ok(Some(status)) = child.try_wait() {
-            return Err(not_ready(last_words(&agent.log_file()).unwrap_or_else(|| status.to_string())).into());
-        }
-        if Instant::now() > end {
-            return Err(not_ready(format!("not ready after {} s", READY_DEADLINE.as_secs())).into());
-        }
-        sleep(POLL).await;
-    };
-    spawn::reap(child);
-    let remote = Remote { token: Some(token), ..Remote::plain(&ready.grpc) };
-    let (_, info) = connect::ask(&remote).await?;
-    let found = Found { remote, info: info.unwrap_or_default() };
-    record(agent, &found);
-    Ok(found.into_running())
-}
-
-/// Only a hint for the next editor, so a failure to write it costs nothing but a second look.
-fn record(agent: &LocalAgent, found: &Found) {
-    let record = Record {
-        pid: found.info.pid,
-        grpc: found.remote.address.clone(),
-        http: found.info.http_url.clone(),
-        version: found.info.version.clone(),
-        token_file: agent.token_file(),
-    };
-    if Record::read(&agent.record_file()).as_ref() != Some(&record)
-        && let Err(error) = record.write(&agent.record_file())
-    {
-        tracing::warn!(%error, "agent.json was not written");
-    }
-}
-
-fn program(agent: &LocalAgent) -> Result<PathBuf, LocalError> {
-    if let Some(program) = &agent.program {
-        return Ok(program.clone());
-    }
-    let own = env::current_exe().unwrap_or_default();
-    let beside = own.parent().unwrap_or(Path::new("/"));
-    let in_path = env::var_os("PATH").unwrap_or_default();
-    std::iter::once(beside.to_owned())
-        .chain(env::split_paths(&in_path))
-        .map(|folder| folder.join("ktl-agent"))
-        .find(|candidate| candidate.is_file())
-        .ok_or_else(|| LocalError::NoProgram { beside: beside.display().to_string() })
-}
-
-/// A folder that only the user may enter.
-fn create_private(path: &Path) -> Result<(), LocalError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| LocalError::Folder { path: path.to_owned(), source })
-}
-
-/// A new token for an agent that is about to start: random, readable by the user only. The one before ends with its
-/// agent, so whoever learned it has nothing.
-fn fresh_token(path: &Path) -> Result<Token, LocalError> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    let folder = |source| LocalError::Folder { path: path.to_owned(), source };
-    let text = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-    let fresh = path.with_extension("new");
-    let _ = fs::remove_file(&fresh);
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(folder)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(folder)?;
-    fs::rename(&fresh, path).map_err(folder)?;
-    Ok(Token::new(&text))
-}
-
 /// The lock is the kernel's: it ends with the process that holds it, however that ends.
 async fn lock(path: &Path) -> Result<fs::File, LocalError> {
     let folder = |source| LocalError::Folder { path: path.to_owned(), source };
@@ -334,11 +194,6 @@ async fn lock(path: &Path) -> Result<fs::File, LocalError> {
             Err(fs::TryLockError::WouldBlock) => sleep(POLL).await,
         }
     }
-}
-
-fn last_words(log: &Path) -> Option<String> {
-    let text = fs::read_to_string(log).ok()?;
-    text.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

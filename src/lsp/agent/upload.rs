@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use futures::stream;
 use ktl_proto::control::v1::UploadRequest;
 
-use super::{Agent, AgentError, operations};
+use super::{Agent, AgentError, link::operations};
 use crate::releases::Sources;
 
 /// Well under the 4 MiB that a gRPC message may have.

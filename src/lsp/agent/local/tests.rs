@@ -4,12 +4,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command};
 
 use ktl_proto::control::v1::{
-    InfoRequest, MintCodeRequest, MintCodeResponse,
+    InfoRequest, InfoResponse, MintCodeRequest, MintCodeResponse,
     agent_service_server::{AgentService, AgentServiceServer},
 };
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
+use super::record::Record;
+use super::start::fresh_token;
 use super::*;
 
 fn in_folder(folder: &Path, program: &str) -> LocalAgent {
