@@ -9,6 +9,7 @@ use ktl_proto::control::v1::{
     self as wire, LeftBehind, ObjectStatus, PhaseName, PhaseState, fact::Body, frame::Payload,
 };
 
+mod held;
 mod kept;
 mod moved;
 mod shown;
@@ -17,7 +18,8 @@ mod words;
 /// What those need who hand frames on without folding them.
 pub(crate) use ktl_proto::control::v1::{Frame, Level, Place, Session, Status};
 
-pub(crate) use kept::{Held, Runs, Watching};
+pub(crate) use held::Held;
+pub(crate) use kept::{Runs, Watching};
 pub(crate) use moved::Moves;
 pub(crate) use shown::{Placed, files, message, placed};
 pub(crate) use words::{ago, left_words, phase_word, status_word};
