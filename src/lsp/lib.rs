@@ -16,6 +16,8 @@ mod hover;
 mod progress;
 mod releases;
 mod runs;
+#[cfg(test)]
+mod samples;
 mod server;
 mod settings;
 mod task;

@@ -174,16 +174,7 @@ fn is_subchart(chart: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn folder(files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        folder
-    }
+    use crate::samples::folder;
 
     fn names(folder: &Path, paths: &[PathBuf]) -> Vec<String> {
         paths.iter().map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect()
@@ -191,7 +182,7 @@ mod tests {
 
     #[test]
     fn finds_configs_and_bare_charts_and_skips_what_is_not_ours() {
-        let folder = folder(&[
+        let files = [
             "shop/.ktl.yaml",
             "shop/charts/web/Chart.yaml",
             "bare/Chart.yaml",
@@ -199,7 +190,8 @@ mod tests {
             "node_modules/x/Chart.yaml",
             ".git/.ktl.yaml",
             "stack.txt",
-        ]);
+        ];
+        let folder = folder(&files.map(|file| (file, "")));
         let found = search(&[folder.path().to_owned()], &Buffers::default());
         assert_eq!(names(folder.path(), &found.configs), ["shop/.ktl.yaml"]);
         assert_eq!(names(folder.path(), &found.charts), ["bare"]);
@@ -208,23 +200,22 @@ mod tests {
 
     #[test]
     fn files_of_other_tools_and_templates_hide_no_chart() {
-        let folder = folder(&["Chart.yaml", "web/Chart.yaml"]);
-        let write = |file: &str, text: &str| {
-            let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        let found = || search(&[folder.path().to_owned()], &Buffers::default());
         let ours = "name: web\nchart: ./web\n";
-        write("templates/release.yaml", ours);
-        write("web/templates/sub/release.yaml", ours);
-        write("stack.yaml", "version: '3.8'\nservices: {web: {image: nginx}}\n");
-        assert_eq!((found().configs.len(), found().charts.len()), (0, 2));
+        let folder = folder(&[
+            ("Chart.yaml", ""),
+            ("templates/release.yaml", ours),
+            ("web/Chart.yaml", ""),
+            ("web/templates/sub/release.yaml", ours),
+        ]);
+        let found = |stack: &str| {
+            fs::write(folder.path().join("stack.yaml"), stack).unwrap();
+            let found = search(&[folder.path().to_owned()], &Buffers::default());
+            (found.configs.len(), found.charts.len())
+        };
+        assert_eq!(found("version: '3.8'\nservices: {web: {image: nginx}}\n"), (0, 2));
         assert!(configs_in(folder.path(), &Buffers::default()).is_empty());
-        write("stack.yaml", "resolver: lts-22.7\npackages: [.]\n");
-        assert_eq!((found().configs.len(), found().charts.len()), (0, 2));
-        write("stack.yaml", "releases: []\n");
-        assert_eq!((found().configs.len(), found().charts.len()), (1, 0));
+        assert_eq!(found("resolver: lts-22.7\npackages: [.]\n"), (0, 2));
+        assert_eq!(found("releases: []\n"), (1, 0));
     }
 
     #[test]
@@ -239,7 +230,7 @@ mod tests {
 
     #[test]
     fn an_open_document_wins_over_the_disk() {
-        let folder = folder(&["values.yaml"]);
+        let folder = folder(&[("values.yaml", "")]);
         let path = folder.path().join("values.yaml");
         let buffers = Buffers::new(HashMap::from([(path.clone(), "a: 1".into())]));
         assert_eq!(buffers.read(&path).unwrap(), b"a: 1");

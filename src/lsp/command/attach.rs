@@ -20,7 +20,7 @@ use crate::{
 const LISTED: u32 = 20;
 
 impl Desk {
-    /// Stops the session that is meant: the one that was named, else the only one that runs.
+    /// Stops the session that is meant: the one that was named, else the only one that runs, or that may.
     pub(super) async fn cancel(&self, arguments: &Arguments) -> Result<Answer, String> {
         if let Some(session) = &arguments.session_id {
             return match self.runs().get(session) {

@@ -192,16 +192,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-
-    fn folder(files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, *file).unwrap();
-        }
-        folder
-    }
+    use crate::samples::folder;
 
     fn paths(sources: &Sources) -> Vec<&str> {
         sources.files.keys().map(String::as_str).collect()
@@ -209,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_chart_is_sent_whole_without_git_and_with_unsaved_documents() {
-        let folder =
-            folder(&["web/Chart.yaml", "web/templates/a.yaml", "web/.helmignore", "web/.git/config"]);
+        let files = ["web/Chart.yaml", "web/templates/a.yaml", "web/.helmignore", "web/.git/config"];
+        let folder = folder(&files.map(|file| (file, "")));
         let fresh = folder.path().join("web/templates/new.yaml");
         let changed = folder.path().join("web/templates/a.yaml");
         let buffers = Buffers::new(HashMap::from([(fresh, "new".into()), (changed, "changed".into())]));
@@ -226,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_lies_outside_of_the_workspace_moves_the_root_up() {
-        let folder = folder(&["app/.ktl.yaml", "shared/values.yaml"]);
+        let folder = folder(&[("app/.ktl.yaml", ""), ("shared/values.yaml", "")]);
         let mut collection = Collection::default();
         collection.add(&folder.path().join("app/.ktl.yaml"), &Buffers::default()).unwrap();
         collection.add(&folder.path().join("app/../shared/values.yaml"), &Buffers::default()).unwrap();
@@ -237,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_circle_of_links_ends_with_a_message() {
-        let folder = folder(&["web/Chart.yaml"]);
+        let folder = folder(&[("web/Chart.yaml", "")]);
         std::os::unix::fs::symlink(folder.path().join("web"), folder.path().join("web/again")).unwrap();
         let error =
             Collection::default().add_folder(&folder.path().join("web"), &Buffers::default()).unwrap_err();
