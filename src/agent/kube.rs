@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod kinds;
+pub mod logs;
 pub mod pod;
 pub mod readiness;
 

@@ -13,6 +13,19 @@ pub struct Trouble {
     pub field: String,
     /// Whether waiting can help. A certain cause ends an operation that asked to fail fast.
     pub certainty: Certainty,
+    /// The container that ran and crashed: its last words may say why.
+    pub crashed: Option<Crashed>,
+}
+
+/// A container that ran and crashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crashed {
+    /// Its name.
+    pub container: String,
+    /// How often it was started again before.
+    pub restarts: i32,
+    /// Whether it waits for its next start already.
+    pub is_over: bool,
 }
 
 /// How sure it is that this ends badly.
@@ -68,7 +81,13 @@ fn container(pod: &Pod, list: &str, status: &ContainerStatus) -> Option<Trouble>
         let message = waiting.message.clone().unwrap_or_default();
         let message = format!("container {} does not start: {message}", status.name);
         let field = if field.is_empty() { place } else { format!("{place}.{field}") };
-        return Some(Trouble { reason: reason.to_owned(), message, field, certainty: *certainty });
+        return Some(Trouble {
+            reason: reason.to_owned(),
+            message,
+            field,
+            certainty: *certainty,
+            crashed: None,
+        });
     }
     let terminated = ended(Some(&state))?;
     (terminated.exit_code != 0).then(|| crash(&place, status, terminated, "Error"))
@@ -85,10 +104,16 @@ fn crash(place: &str, status: &ContainerStatus, end: &ContainerStateTerminated, 
         count => format!(", restarted {count} times"),
     };
     let name = &status.name;
+    // A command that could not be started said nothing.
+    let crashed = (said != "StartError").then(|| Crashed {
+        container: status.name.clone(),
+        restarts: status.restart_count,
+        is_over: reason == "CrashLoopBackOff",
+    });
     if said == "OOMKilled" {
         let message = format!("container {name} was killed, it used more memory than its limit{restarts}");
         let field = format!("{place}.resources.limits.memory");
-        return Trouble { reason: said, message, field, certainty };
+        return Trouble { reason: said, message, field, certainty, crashed };
     }
     let exit = match end.signal {
         Some(signal) => format!("signal {signal}"),
@@ -99,7 +124,7 @@ fn crash(place: &str, status: &ContainerStatus, end: &ContainerStateTerminated, 
     let field =
         if matches!(end.exit_code, 126..=128) { format!("{place}.command") } else { place.to_owned() };
     let reason = if said == "StartError" { said } else { reason.to_owned() };
-    Trouble { reason, message, field, certainty }
+    Trouble { reason, message, field, certainty, crashed }
 }
 
 fn ended(state: Option<&ContainerState>) -> Option<&ContainerStateTerminated> {
@@ -121,6 +146,7 @@ fn unschedulable(pod: &Pod) -> Option<Trouble> {
         message: format!("no node takes the pod: {said}"),
         field: String::new(),
         certainty: Certainty::MayPass,
+        crashed: None,
     })
 }
 
@@ -206,6 +232,20 @@ mod tests {
             );
             assert!(found.message.contains(words), "{}", found.message);
         }
+    }
+
+    #[test]
+    fn only_a_container_that_ran_has_last_words() {
+        let crashed = |status: Value| trouble(&pod(&status)).unwrap().crashed;
+        let end = |reason: &str| json!({ "terminated": { "exitCode": 1, "reason": reason } });
+        let back_off = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+        let again = json!({ "restartCount": 2, "state": back_off, "lastState": end("Error") });
+        let expected = Crashed { container: "app".to_owned(), restarts: 2, is_over: true };
+        assert_eq!(crashed(again), Some(expected.clone()));
+        let now = json!({ "restartCount": 2, "state": end("OOMKilled") });
+        assert_eq!(crashed(now), Some(Crashed { is_over: false, ..expected }));
+        assert_eq!(crashed(json!({ "state": end("StartError") })), None);
+        assert_eq!(crashed(json!({ "state": { "waiting": { "reason": "ErrImagePull" } } })), None);
     }
 
     #[test]

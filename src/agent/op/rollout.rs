@@ -7,9 +7,11 @@
 mod board;
 mod cause;
 mod feed;
+mod logs;
 mod told;
 
 pub use board::{Board, Progress};
 pub use cause::Cause;
 pub use feed::{Feed, Seen};
+pub use logs::{Logs, Said};
 pub use told::Told;

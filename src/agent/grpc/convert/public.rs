@@ -76,7 +76,11 @@ fn line_event(line: &Line, at: Timestamp) -> Value {
         Level::Error => "error",
         Level::Info | Level::Unspecified => "info",
     };
-    let source = if line.source() == LineSource::Agent { "agent" } else { "helm" };
+    let source = match line.source() {
+        LineSource::Agent => "agent",
+        LineSource::Container => "pod",
+        LineSource::Stdout | LineSource::Stderr | LineSource::Unspecified => "helm",
+    };
     let log = json!({ "level": level, "message": line.text, "source": source });
     json!({ "kind": "event", "ts": rfc3339(at.0), "log": log })
 }

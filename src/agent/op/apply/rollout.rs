@@ -51,7 +51,7 @@ impl Work {
                 (PhaseState::Cancelled, String::new(), Apply::cancelled("while its objects became ready"))
             }
             end @ (RolledOut::Failed | RolledOut::TimedOut) => {
-                let mut findings = self.causes_at_the_end();
+                let mut findings = self.causes_at_the_end().await?;
                 if matches!(end, RolledOut::TimedOut) && findings.is_empty() && !self.has_told_causes() {
                     findings = self.silences();
                 }
@@ -109,16 +109,17 @@ impl Work {
 
     /// The causes that were not told as failures yet, now that there is nothing more to wait for: single crashes, and
     /// what could have passed and did not.
-    pub(super) fn causes_at_the_end(&mut self) -> Vec<Finding> {
-        let Some(mut watch) = self.watch.take() else { return Vec::new() };
+    pub(super) async fn causes_at_the_end(&mut self) -> Result<Vec<Finding>, StepError> {
+        let Some(mut watch) = self.watch.take() else { return Ok(Vec::new()) };
         let mut causes = watch.board.causes(Instant::now());
         causes.retain(|cause| watch.told.is_new_cause(cause) || cause.certainty == Certainty::MayPass);
         for cause in &mut causes {
             cause.certainty = cause.certainty.max(Certainty::Failing);
         }
-        let findings = causes.iter().flat_map(|cause| self.findings_of(cause)).collect();
+        let told = self.tell_last_words(&mut watch, &mut causes).await;
         self.watch = Some(watch);
-        findings
+        told?;
+        Ok(causes.iter().flat_map(|cause| self.findings_of(cause)).collect())
     }
 
     /// One finding for each object that is not ready and about which nobody says why.

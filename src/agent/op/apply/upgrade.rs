@@ -91,7 +91,7 @@ impl Work {
                 Outcome::Helm { step: HelmStep::Upgrade, major: self.major(), stderr: stderr.clone() }
             }
         };
-        let mut findings = self.causes_at_the_end();
+        let mut findings = self.causes_at_the_end().await?;
         let is_explained = self.has_told_causes() || !findings.is_empty();
         let says_nothing = NO_CAUSE.iter().any(|words| stderr.contains(words));
         if !(is_explained && says_nothing) {

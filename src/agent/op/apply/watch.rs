@@ -7,13 +7,13 @@ use ktl_chart::blame::Outcome;
 
 use super::{StepError, Work};
 use crate::{
-    frame::{Body, Finding, Level, ObjectRef, Payload, PhaseName, Severity},
+    frame::{Body, Finding, Level, Line, LineSource, ObjectRef, Payload, PhaseName, Severity},
     journal::Followed,
-    kube::{connect, pod::Certainty},
+    kube::{connect, logs::Life, pod::Certainty},
     op::{
         finding::to_chart,
         report::ROLLOUT,
-        rollout::{Board, Cause, Feed, Seen, Told},
+        rollout::{Board, Cause, Feed, Logs, Said, Seen, Told},
     },
     session::Cursor,
 };
@@ -23,6 +23,7 @@ pub struct Watch {
     pub(super) feed: Feed,
     pub(super) board: Board,
     pub(super) told: Told,
+    logs: Logs,
 }
 
 impl Watch {
@@ -48,7 +49,7 @@ impl Work {
         match connected {
             Ok(client) => {
                 let feed = Feed::open(&client, board.objects());
-                self.watch = Some(Watch { feed, board, told });
+                self.watch = Some(Watch { feed, board, told, logs: Logs::new(client) });
             }
             // Helm will say the same in its own words, and those have a place on a line.
             Err(error) => tracing::debug!(%error, "the rollout is not watched"),
@@ -87,17 +88,40 @@ impl Work {
                 bodies.push(Body::Event(masked.into_inner()));
             }
         }
-        let causes = watch.board.causes(Instant::now());
-        let news = watch.told.news(&causes);
-        for cause in news {
-            let findings = self.findings_of(cause);
-            watch.told.keep_headline(&findings);
-            bodies.extend(findings.into_iter().map(Body::Finding));
-        }
         if !bodies.is_empty() {
             self.reporter.mention(ROLLOUT, bodies).await?;
         }
+        let causes = watch.board.causes(Instant::now());
+        let mut news: Vec<Cause> = watch.told.news(&causes).into_iter().cloned().collect();
+        self.tell_last_words(watch, &mut news).await?;
+        let findings: Vec<Finding> = news.iter().flat_map(|cause| self.findings_of(cause)).collect();
+        watch.told.keep_headline(&findings);
+        if !findings.is_empty() {
+            self.reporter.mention(ROLLOUT, findings.into_iter().map(Body::Finding).collect()).await?;
+        }
         Ok(causes.iter().any(|cause| cause.certainty == Certainty::Certain))
+    }
+
+    /// Says what the containers behind these causes said last, and adds it to them. A cancel does not wait for it.
+    pub(super) async fn tell_last_words(
+        &self,
+        watch: &mut Watch,
+        causes: &mut [Cause],
+    ) -> Result<(), StepError> {
+        let asked = self.cancel.run_until_cancelled(watch.logs.ask(causes)).await;
+        let Said { lines, denied } = asked.unwrap_or_default();
+        if let Some(namespace) = denied {
+            let text = format!(
+                "this user may not read the logs of pods in namespace {namespace}, which would say why they crash (needed: get on pods/log)"
+            );
+            self.reporter.remark(Level::Warn, PhaseName::Rollout, text).await?;
+        }
+        let bodies: Vec<Body> =
+            lines.into_iter().flat_map(|(life, lines)| last_words(&life, lines)).collect();
+        if !bodies.is_empty() {
+            self.reporter.mention(ROLLOUT, bodies).await?;
+        }
+        Ok(())
     }
 
     /// The findings of one cause; what may pass is a warning.
@@ -137,6 +161,14 @@ impl Work {
         }
         Ok(())
     }
+}
+
+fn last_words(life: &Life, lines: Vec<String>) -> impl Iterator<Item = Body> + use<> {
+    let from = format!("{}/{}", life.pod, life.container);
+    let (source, level, phase) =
+        (LineSource::Container.into(), Level::Info.into(), PhaseName::Rollout.into());
+    let line = move |text| Line { source, level, text: format!("{from}: {text}"), phase };
+    lines.into_iter().map(move |text| Body::Line(line(text)))
 }
 
 fn logged_out(cluster: &str) -> String {

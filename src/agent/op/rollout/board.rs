@@ -220,19 +220,21 @@ impl Board {
     }
 
     fn pod_causes(&mut self, now: Instant) -> Vec<(usize, Cause)> {
-        let troubles: Vec<(usize, Trouble)> =
-            self.pods().filter_map(|(owner, _, pod)| Some((owner, trouble(pod)?))).collect();
+        let troubled = |(owner, behind, pod): (usize, &Behind, &Pod)| {
+            Some((owner, name_of(&behind.live), trouble(pod)?))
+        };
+        let troubles: Vec<(usize, ObjectRef, Trouble)> = self.pods().filter_map(troubled).collect();
         let is_there = |(owner, reason): &(usize, String)| {
-            troubles.iter().any(|(index, trouble)| index == owner && trouble.reason == *reason)
+            troubles.iter().any(|(index, _, trouble)| index == owner && trouble.reason == *reason)
         };
         self.since.retain(|key, _| is_there(key));
         let mut found = Vec::new();
-        for (owner, trouble) in troubles {
+        for (owner, pod, trouble) in troubles {
             let since = *self.since.entry((owner, trouble.reason.clone())).or_insert(now);
             if trouble.certainty == Certainty::MayPass && now.duration_since(since) < MAY_PASS {
                 continue;
             }
-            found.push((owner, Cause::of_pod(&self.targets[owner].object.name, trouble)));
+            found.push((owner, Cause::of_pod(&self.targets[owner].object.name, &pod, trouble)));
         }
         found
     }

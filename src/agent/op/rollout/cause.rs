@@ -3,10 +3,14 @@
 use crate::{
     frame::{ObjectRef, ObjectStatus},
     kube::{
+        logs::Life,
         pod::{Certainty, Trouble},
         readiness::Health,
     },
 };
+
+/// How many lines of a container are quoted in its cause.
+const QUOTED: usize = 5;
 
 /// A cause, with the object of the release that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,16 +25,25 @@ pub struct Cause {
     pub message: String,
     /// How sure it is that this ends badly.
     pub certainty: Certainty,
+    /// The container whose last words may say more.
+    pub crashed: Option<Life>,
 }
 
 impl Cause {
     /// The trouble of a pod, told of the object that owns it.
-    pub fn of_pod(object: &ObjectRef, trouble: Trouble) -> Self {
+    pub fn of_pod(object: &ObjectRef, pod: &ObjectRef, trouble: Trouble) -> Self {
         let prefix = pod_spec_of(&object.kind);
         let field =
             if trouble.field.is_empty() { String::new() } else { format!("{prefix}.{}", trouble.field) };
-        let Trouble { reason, message, certainty, .. } = trouble;
-        Self { object: object.clone(), field, reason, message, certainty }
+        let Trouble { reason, message, certainty, crashed, .. } = trouble;
+        let crashed = crashed.map(|crashed| Life {
+            namespace: pod.namespace.clone(),
+            pod: pod.name.clone(),
+            container: crashed.container,
+            restarts: crashed.restarts,
+            is_over: crashed.is_over,
+        });
+        Self { object: object.clone(), field, reason, message, certainty, crashed }
     }
 
     /// What the object says of itself once it has failed.
@@ -46,7 +59,8 @@ impl Cause {
         };
         let certainty = Certainty::Certain;
         let (reason, message) = (health.reason.clone(), health.message.clone());
-        Some(Self { object: object.clone(), field: field.to_owned(), reason, message, certainty })
+        let field = field.to_owned();
+        Some(Self { object: object.clone(), field, reason, message, certainty, crashed: None })
     }
 
     /// A warning that Kubernetes gave about the object or something behind it; `None` for one that passes.
@@ -63,7 +77,7 @@ impl Cause {
             _ => return None,
         };
         let (reason, message) = (reason.to_owned(), message.trim().to_owned());
-        Some(Self { object: object.clone(), field, reason, message, certainty })
+        Some(Self { object: object.clone(), field, reason, message, certainty, crashed: None })
     }
 
     /// An object that is not ready when there is no time left, and nobody says why.
@@ -75,7 +89,21 @@ impl Cause {
         };
         let message = format!("not ready after {seconds} s: {state}");
         let reason = if health.reason.is_empty() { "Timeout".to_owned() } else { health.reason.clone() };
-        Self { object: object.clone(), field: String::new(), reason, message, certainty: Certainty::Failing }
+        let (object, field, certainty) = (object.clone(), String::new(), Certainty::Failing);
+        Self { object, field, reason, message, certainty, crashed: None }
+    }
+
+    /// Adds what the container said last; the whole of it is in the log.
+    pub fn add_last_words(&mut self, lines: &[String]) {
+        let said: Vec<&str> =
+            lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()).collect();
+        let last = &said[said.len().saturating_sub(QUOTED)..];
+        if !last.is_empty() {
+            self.message.push_str("\nit said last:");
+            for line in last {
+                self.message.extend(["\n  ", line]);
+            }
+        }
     }
 
     /// Two causes with one key are one story that goes on: a pull that fails, then backs off.
@@ -104,12 +132,26 @@ mod tests {
             message: String::new(),
             field: "containers[0].image".into(),
             certainty: Certainty::Failing,
+            crashed: None,
         };
-        let deployment = object("Deployment");
-        let first = Cause::of_pod(&deployment, trouble("ErrImagePull"));
+        let (deployment, pod) = (object("Deployment"), object("Pod"));
+        let first = Cause::of_pod(&deployment, &pod, trouble("ErrImagePull"));
         assert_eq!(first.field, "spec.template.spec.containers[0].image");
-        assert_eq!(first.key(), Cause::of_pod(&deployment, trouble("ImagePullBackOff")).key());
-        assert_eq!(Cause::of_pod(&object("Pod"), trouble("x")).field, "spec.containers[0].image");
+        assert_eq!(first.key(), Cause::of_pod(&deployment, &pod, trouble("ImagePullBackOff")).key());
+        assert_eq!(Cause::of_pod(&pod, &pod, trouble("x")).field, "spec.containers[0].image");
+    }
+
+    #[test]
+    fn the_last_words_of_a_container_stand_below_the_cause() {
+        let mut cause = Cause::of_silence(&object("Pod"), &Health::awaited(), 1);
+        let before = cause.message.clone();
+        cause.add_last_words(&[String::new()]);
+        assert_eq!(cause.message, before);
+        let lines: Vec<String> =
+            (0..7).map(|number| format!("line {number}")).chain([String::new()]).collect();
+        cause.add_last_words(&lines);
+        let expected = "\nit said last:\n  line 2\n  line 3\n  line 4\n  line 5\n  line 6";
+        assert_eq!(cause.message, before + expected);
     }
 
     #[test]

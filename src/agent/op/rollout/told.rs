@@ -123,7 +123,8 @@ mod tests {
 
     fn cause(field: &str, reason: &str) -> Cause {
         let certainty = Certainty::Failing;
-        Cause { object: object(), field: field.into(), reason: reason.into(), message: "m".into(), certainty }
+        let (field, reason, message) = (field.into(), reason.into(), "m".into());
+        Cause { object: object(), field, reason, message, certainty, crashed: None }
     }
 
     fn finding(field: &str, message: &str) -> Fact {
