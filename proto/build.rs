@@ -5,11 +5,12 @@ use std::{env, fs, path::PathBuf};
 use prost::Message as _;
 
 /// Paths below this folder.
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "ktl/api/v1/agent.proto",
     "ktl/control/v1/fact.proto",
     "ktl/control/v1/session.proto",
     "ktl/control/v1/operation.proto",
+    "ktl/control/v1/retention.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

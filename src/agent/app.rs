@@ -29,7 +29,10 @@ use crate::{
     session::Timestamp,
     shim::Launcher,
     shutdown::Shutdown,
-    store::sqlite::{SqliteStore, private_folder},
+    store::{
+        Pruned,
+        sqlite::{SqliteStore, private_folder},
+    },
 };
 
 /// How often retention and silent publishers are looked after.
@@ -71,6 +74,7 @@ impl App {
             journal: journal.clone(),
             browsers: browsers.clone(),
             publishers: publishers.clone(),
+            retention: Arc::new(config.retention.clone()),
             work: Arc::new(operations.clone()),
             base: Arc::clone(&base),
             stop: stop.clone(),
@@ -174,7 +178,7 @@ fn housekeeping(
     config: &Config,
     shutdown: Shutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let (retention, timeout) = (config.retention, config.publisher_timeout);
+    let (retention, timeout) = (config.retention.clone(), config.publisher_timeout);
     async move {
         let mut ticks = interval(HOUSEKEEPING);
         loop {
@@ -188,10 +192,11 @@ fn housekeeping(
                 Err(error) => tracing::error!(%error, "cannot look after silent sessions"),
             }
             // A failure here keeps more than was asked for; it is said, and tried again at the next tick.
-            match journal.prune(retention).await {
-                Ok(gone) if gone.is_empty() => {}
-                Ok(gone) => {
-                    tracing::info!(sessions = gone.len(), "retention took the oldest finished sessions");
+            match journal.prune(&retention, false).await {
+                Ok(Pruned { condemned, trimmed, .. }) if condemned.is_empty() && trimmed.is_empty() => {}
+                Ok(Pruned { condemned, trimmed, freed, .. }) => {
+                    let (sessions, trimmed) = (condemned.len(), trimmed.len());
+                    tracing::info!(sessions, trimmed, freed, "retention took the oldest");
                 }
                 Err(error) => tracing::error!(%error, "cannot prune"),
             }

@@ -164,6 +164,7 @@ fn local_retention() -> Retention {
         max_sessions: Some(1000),
         max_bytes: Some(2 << 30),
         max_age: Some(Duration::from_hours(2160)),
+        ..Retention::default()
     }
 }
 

@@ -8,6 +8,7 @@ pub mod convert;
 mod info;
 mod mirror;
 mod operation;
+mod retention;
 mod session;
 mod status;
 mod unserved;
@@ -26,15 +27,21 @@ use ktl_proto::{
     },
     control::v1::{
         agent_service_server::AgentServiceServer, operation_service_server::OperationServiceServer,
-        session_service_server::SessionServiceServer,
+        retention_service_server::RetentionServiceServer, session_service_server::SessionServiceServer,
     },
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, service::Routes};
+use tonic::{Extensions, Status, service::Routes};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::{agent::Work, operation::Operate};
-use crate::{auth::Browsers, journal::Journal, publishers::Publishers};
+use crate::{
+    auth::{Browsers, Principal},
+    journal::Journal,
+    publishers::Publishers,
+    session::SessionId,
+    store::Retention,
+};
 
 /// The largest message that a caller may send: room for a frame of the largest size in its envelope.
 pub const MAX_MESSAGE: usize = crate::store::MAX_FRAME_BYTES + 64 * 1024;
@@ -48,12 +55,31 @@ pub struct Services {
     pub browsers: Browsers,
     /// Who publishes now.
     pub publishers: Publishers,
+    /// What is kept.
+    pub retention: Arc<Retention>,
     /// What runs now.
     pub work: Arc<dyn Work>,
     /// Where browsers reach this agent, without a path.
     pub base: Arc<str>,
     /// Cancelled when the agent stops: streams end.
     pub stop: CancellationToken,
+}
+
+impl Services {
+    /// Deletes a session, unless it is in use or pinned; by force whatever it is.
+    async fn delete(&self, id: &SessionId, force: bool, principal: &str) -> Result<bool, Status> {
+        if !force && self.publishers.has(id) {
+            let why =
+                format!("session {id} has an open publish stream: close it first, or force the deletion");
+            return Err(Status::failed_precondition(why));
+        }
+        Ok(self.journal.delete(id, force, principal).await?)
+    }
+}
+
+/// Who asks, as sessions keep it; empty for an agent that lets everybody on the machine in.
+fn principal(extensions: &Extensions) -> String {
+    extensions.get::<Principal>().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Every service, with health and both reflections. `more` are services that live elsewhere.
@@ -78,6 +104,7 @@ pub async fn routes(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(serve!(SessionServiceServer, session::Sessions(services.clone())))
+        .add_service(serve!(RetentionServiceServer, retention::Keeper(services.clone())))
         .add_service(serve!(AgentServiceServer, agent::Agent(services.clone())))
         .add_service(serve!(MirrorServiceServer, mirror::Mirror(services)))
         .add_service(serve!(AgentInfoServiceServer, info::Info))

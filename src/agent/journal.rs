@@ -16,10 +16,10 @@ use self::{follow::Follower, heads::Heads};
 use crate::{
     frame::{Ended, Fact, ended_status, published::MirrorFrame},
     mask::{MarkKey, Masked, Masker},
-    session::{Cursor, Meta, Owner, Session, SessionId, Status, Tags, Timestamp},
+    session::{Cursor, Meta, Owner, Pin, Session, SessionId, Status, Tags, Timestamp},
     store::{
-        Append, Appended, Created, End, NewSession, Report, Retention, SessionQuery, SessionStore,
-        StoreError, StoredSource,
+        Append, Appended, Audit, Created, End, MAX_LIST, NewSession, Producer, Pruned, Report, Retention,
+        SessionPage, SessionQuery, SessionStore, StoreError, StoredSource,
     },
 };
 
@@ -68,7 +68,7 @@ impl Journal {
         let payloads = batch.facts.into_iter().map(Masked::<Fact>::into_payload).collect();
         let append = Append {
             session: id.clone(),
-            producer: batch.producer,
+            producer: batch.producer.into(),
             counter: batch.counter,
             payloads,
             end: None,
@@ -84,9 +84,29 @@ impl Journal {
         frames: Vec<Masked<MirrorFrame>>,
     ) -> Result<Appended, StoreError> {
         let payloads = frames.into_iter().map(Masked::<MirrorFrame>::into_payload).collect();
-        let producer = producer.to_owned();
+        let producer = producer.into();
         let append = Append { session: id.clone(), producer, counter: None, payloads, end: None };
         self.store.append(append).await
+    }
+
+    /// As [`Journal::publish`], by a producer that numbers its frames: `counter` is its number of the first. A repeat
+    /// gets the first answer again, a gap is refused, and so is a producer that a newer one has replaced.
+    pub async fn publish_numbered(
+        &self,
+        id: &SessionId,
+        producer: &Producer,
+        counter: u64,
+        frames: Vec<Masked<MirrorFrame>>,
+    ) -> Result<Appended, StoreError> {
+        let payloads = frames.into_iter().map(Masked::<MirrorFrame>::into_payload).collect();
+        let (session, producer) = (id.clone(), producer.clone());
+        let append = Append { session, producer, counter: Some(counter), payloads, end: None };
+        self.store.append(append).await
+    }
+
+    /// Shuts out every producer of this name with a smaller epoch, and says the last number that the name has.
+    pub async fn claim(&self, id: &SessionId, producer: &Producer) -> Result<u64, StoreError> {
+        self.store.claim(id, producer).await
     }
 
     /// Appends the last fact and moves the state, in one transaction. Status, exit code and message are those of
@@ -104,7 +124,7 @@ impl Journal {
             message: ended.message(),
         };
         let payloads = vec![ended.into_fact().into_payload()];
-        let producer = producer.to_owned();
+        let producer = producer.into();
         let append = Append { session: id.clone(), producer, counter, payloads, end: Some(end) };
         self.store.append(append).await
     }
@@ -160,20 +180,25 @@ impl Journal {
         self.store.session(id).await?.ok_or_else(|| StoreError::NotFound(id.clone()))
     }
 
-    /// Sessions that match, the last seen first.
-    pub async fn list(&self, query: &SessionQuery) -> Result<Vec<Session>, StoreError> {
+    /// A page of the sessions that match, the last seen first.
+    pub async fn list(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
         self.store.list(query.clone()).await
     }
 
-    /// Running sessions of one side, at most as many as a list holds.
+    /// All running sessions of one side.
     pub async fn running(&self, owner: Owner) -> Result<Vec<Session>, StoreError> {
-        let query = SessionQuery {
-            limit: crate::store::MAX_LIST,
-            status: vec![Status::Running],
-            owner: Some(owner),
-            ..SessionQuery::default()
-        };
-        self.store.list(query).await
+        let status = vec![Status::Running];
+        let mut query =
+            SessionQuery { limit: MAX_LIST, status, owner: Some(owner), ..SessionQuery::default() };
+        let mut running = Vec::new();
+        loop {
+            let page = self.store.list(query.clone()).await?;
+            running.extend(page.sessions);
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok(running);
+            }
+        }
     }
 
     /// Merges metadata and tags into a session; makes it when it is not there.
@@ -200,9 +225,20 @@ impl Journal {
         self.store.give_up(before, except).await
     }
 
-    /// Deletes a session; `false` when there was none. Its followers are told.
-    pub async fn delete(&self, id: &SessionId) -> Result<bool, StoreError> {
-        self.store.delete(id).await
+    /// Holds a session against retention and deletion, or lets it go.
+    pub async fn pin(&self, id: &SessionId, pin: Option<Masked<Pin>>) -> Result<Session, StoreError> {
+        self.store.pin(id, pin).await
+    }
+
+    /// Deletes a session; `false` when there was none. Its followers are told. What runs or is pinned is refused,
+    /// unless it is forced; `principal` is who asks.
+    pub async fn delete(&self, id: &SessionId, force: bool, principal: &str) -> Result<bool, StoreError> {
+        self.store.delete(id, force, principal).await
+    }
+
+    /// The last deletions, the newest first.
+    pub async fn audit(&self, limit: usize) -> Result<Vec<Audit>, StoreError> {
+        self.store.audit(limit).await
     }
 
     /// Keeps the masked copy of a source of a session; `sha256` is that of the original.
@@ -221,9 +257,9 @@ impl Journal {
         self.store.source(id, path).await
     }
 
-    /// Deletes what retention does not keep.
-    pub async fn prune(&self, keep: Retention) -> Result<Vec<SessionId>, StoreError> {
-        self.store.prune(keep).await
+    /// Deletes what retention does not keep, or says what it would take. Followers of what went are told.
+    pub async fn prune(&self, keep: &Retention, dry_run: bool) -> Result<Pruned, StoreError> {
+        self.store.prune(keep, dry_run).await
     }
 
     /// Finishes what is queued and closes the store.

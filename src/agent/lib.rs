@@ -3,6 +3,7 @@
 //! In reading order: what a session and a frame are, what is hidden, where it is kept, who follows, what runs, and
 //! how it is served.
 
+pub mod duration;
 pub mod frame;
 pub mod journal;
 pub mod mask;

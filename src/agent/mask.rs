@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use self::known::Known;
-use crate::session::{Meta, RequestRecord, SessionId, Tags};
+use crate::session::{Meta, Pin, Repository, RequestRecord, SessionId, Tags};
 
 /// A value in which every secret that the session's [`Masker`] could find is hidden.
 #[derive(Clone, PartialEq)]
@@ -303,11 +303,26 @@ impl Maskable for Meta {
             chart,
             principal,
             workspace,
+            repository: Repository { remote, commit, branch, dirty: _ },
+            versions,
+            agent,
         } = self;
         for text in [command, requester, cluster, context, namespace, release, chart, principal, workspace] {
             text.hide(masker);
         }
+        for text in [remote, commit, branch, agent] {
+            text.hide(masker);
+        }
+        versions.hide(masker);
         masker.hide_args(args);
+    }
+}
+
+impl Maskable for Pin {
+    fn hide(&mut self, masker: &Masker) {
+        let Self { reason, until: _, principal, at: _ } = self;
+        reason.hide(masker);
+        principal.hide(masker);
     }
 }
 

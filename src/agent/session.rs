@@ -2,6 +2,7 @@
 //!
 //! Plain data and pure functions. Nothing here knows a database, a protocol or a clock other than `now`.
 
+mod meta;
 mod state;
 
 use std::{
@@ -13,7 +14,10 @@ use std::{
 
 use uuid::Uuid;
 
-pub use self::state::{Event, Owner, Status};
+pub use self::{
+    meta::{Meta, Repository},
+    state::{Event, Owner, Status},
+};
 
 /// The longest session id, in characters.
 pub const MAX_ID: usize = 128;
@@ -179,56 +183,6 @@ impl Timestamp {
     }
 }
 
-/// What a session is about. The agent fills what it knows itself; requester and args are claims of the client.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Meta {
-    /// What was asked for, such as `apply`.
-    pub command: String,
-    /// The caller's own command line.
-    pub args: Vec<String>,
-    /// Who the caller says it is.
-    pub requester: String,
-    /// The agent's name for the cluster.
-    pub cluster: String,
-    /// The kubeconfig context behind the cluster.
-    pub context: String,
-    /// The namespace of the release.
-    pub namespace: String,
-    /// The Helm release.
-    pub release: String,
-    /// The chart as the user wrote it.
-    pub chart: String,
-    /// Who was authenticated.
-    pub principal: String,
-    /// An opaque name of the editor's workspace.
-    pub workspace: String,
-}
-
-impl Meta {
-    /// Takes over every field of `newer` that is not empty.
-    pub fn merge(&mut self, newer: Self) {
-        let pairs = [
-            (&mut self.command, newer.command),
-            (&mut self.requester, newer.requester),
-            (&mut self.cluster, newer.cluster),
-            (&mut self.context, newer.context),
-            (&mut self.namespace, newer.namespace),
-            (&mut self.release, newer.release),
-            (&mut self.chart, newer.chart),
-            (&mut self.principal, newer.principal),
-            (&mut self.workspace, newer.workspace),
-        ];
-        for (old, new) in pairs {
-            if !new.is_empty() {
-                *old = new;
-            }
-        }
-        if !newer.args.is_empty() {
-            self.args = newer.args;
-        }
-    }
-}
-
 /// The request behind a session, so that the same id with another request can be refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestRecord {
@@ -270,6 +224,32 @@ pub struct Session {
     pub owner: Owner,
     /// The request that started it, for an operation.
     pub request: Option<RequestRecord>,
+    /// What holds it against retention and deletion; none when nothing does, or no longer.
+    pub pin: Option<Pin>,
+    /// What of it cannot be read any more; empty when it is sound.
+    pub damage: String,
+    /// What its frames and sources take in the store.
+    pub bytes: u64,
+}
+
+/// Holds a session against retention and deletion.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pin {
+    /// Why; masked.
+    pub reason: String,
+    /// When it lets go; 0 for never.
+    pub until: Timestamp,
+    /// Who pinned it.
+    pub principal: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+impl Pin {
+    /// Whether it still holds.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.0 == 0 || self.until > now
+    }
 }
 
 impl Session {
@@ -306,12 +286,5 @@ mod tests {
         for bad in ["", ":", "1:", ":1", "a:1", "1:2:3", "-1", "+1", "1:99999999999999999999999"] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad:?} was taken");
         }
-    }
-
-    #[test]
-    fn merging_metadata_never_clears_a_field() {
-        let mut meta = Meta { release: "web".into(), args: vec!["a".into()], ..Meta::default() };
-        meta.merge(Meta { command: "apply".into(), ..Meta::default() });
-        assert_eq!((meta.release.as_str(), meta.command.as_str(), meta.args.len()), ("web", "apply", 1));
     }
 }

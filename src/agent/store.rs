@@ -6,18 +6,31 @@
 
 #[cfg(test)]
 mod contract;
+mod error;
+mod limits;
 #[cfg(test)]
 mod model;
+mod query;
+mod retention;
 pub mod sqlite;
 
-use std::{io, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+
+pub(crate) use self::limits::{at_most, check_meta, check_pin, check_producer, check_tags};
+pub use self::{
+    error::StoreError,
+    query::{InvalidToken, PageToken, SessionPage, SessionQuery, TimeRange},
+    retention::{Audit, Condemned, InvalidRule, Keep, Pruned, Reason, Retention, Rule, Trimmed},
+};
 
 use crate::{
     frame::{Frame, Payload},
     mask::Masked,
-    session::{Cursor, Epoch, Meta, Owner, RequestRecord, Seq, Session, SessionId, Status, Tags, Timestamp},
+    session::{
+        Cursor, Epoch, Meta, Owner, Pin, RequestRecord, Seq, Session, SessionId, Status, Tags, Timestamp,
+    },
 };
 
 /// The largest frame, encoded: what a gRPC peer may receive in one message.
@@ -30,8 +43,10 @@ pub const MAX_TAGS: usize = 64;
 pub const MAX_TEXT: usize = 8 * 1024;
 /// The longest producer name, in bytes.
 pub const MAX_PRODUCER: usize = 128;
-/// The most sessions of one list.
+/// The most sessions of one page of a list.
 pub const MAX_LIST: usize = 1000;
+/// The most sessions that one prune takes.
+pub const MAX_PRUNE: usize = 10_000;
 
 /// A session to be.
 #[derive(Clone, Debug)]
@@ -67,13 +82,34 @@ impl Created {
     }
 }
 
+/// Who says something: a name within its session, and which of those that ever had the name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Producer {
+    /// Its name.
+    pub name: String,
+    /// A later one of the same name has a larger epoch and shuts the earlier out. 0 neither shuts out nor is shut out.
+    pub epoch: u64,
+}
+
+impl From<&str> for Producer {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), epoch: 0 }
+    }
+}
+
+impl From<String> for Producer {
+    fn from(name: String) -> Self {
+        Self { name, epoch: 0 }
+    }
+}
+
 /// Frames to be appended to one session, in order.
 #[derive(Clone, Debug)]
 pub struct Append {
     /// The session, which must be there.
     pub session: SessionId,
     /// Who says it.
-    pub producer: String,
+    pub producer: Producer,
     /// The producer's own number of the first payload, from 1. With it a repeat is recognized and a gap refused.
     pub counter: Option<u64>,
     /// What is said.
@@ -160,27 +196,6 @@ impl Default for PageLimit {
     }
 }
 
-/// Which sessions to list: those that match everything that is set, the last seen first.
-#[derive(Clone, Debug, Default)]
-pub struct SessionQuery {
-    /// 0 means 200; at most [`MAX_LIST`].
-    pub limit: usize,
-    /// Fields that are not empty must be equal; `args` is a prefix.
-    pub meta: Meta,
-    /// As the public API compares: letter case does not count, and `command` may be a part.
-    pub loose: bool,
-    /// All must be there; an empty value asks for the key alone.
-    pub tags: Tags,
-    /// One of these; empty for any.
-    pub status: Vec<Status>,
-    /// Only sessions that this side writes.
-    pub owner: Option<Owner>,
-    /// Last seen at or after this; 0 for any.
-    pub since: Timestamp,
-    /// Last seen at or before this; 0 for any.
-    pub until: Timestamp,
-}
-
 /// A masked copy of a source and the hash of the original.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSource {
@@ -188,102 +203,6 @@ pub struct StoredSource {
     pub masked: String,
     /// SHA-256 of the unmasked text, lower-case hex.
     pub sha256: String,
-}
-
-/// What may stay: finished sessions beyond any of these go, the oldest end first. Running ones never go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Sessions altogether.
-    pub max_sessions: Option<u64>,
-    /// Bytes of frames and sources.
-    pub max_bytes: Option<u64>,
-    /// Time since the end.
-    pub max_age: Option<Duration>,
-}
-
-/// Why a store refused.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// No such session.
-    #[error("session {0} is not known")]
-    NotFound(SessionId),
-    /// A numbered frame that leaves some out.
-    #[error("producer {producer} sent frame {got}, expected {expected}: send the frames between again")]
-    ProducerGap {
-        /// Who.
-        producer: String,
-        /// The number that would have been right.
-        expected: u64,
-        /// The number that came.
-        got: u64,
-    },
-    /// Something is larger than its limit.
-    #[error("{what} is {actual}, the limit is {limit}")]
-    TooLarge {
-        /// The thing and its unit.
-        what: &'static str,
-        /// What came.
-        actual: usize,
-        /// What may.
-        limit: usize,
-    },
-    /// A value that means nothing here.
-    #[error("{0}")]
-    Invalid(String),
-    /// The session runs, or belongs to an operation of this agent.
-    #[error("{0}")]
-    Busy(String),
-    /// No space.
-    #[error("the disk that holds {0} is full: free some space, then try again")]
-    Full(String),
-    /// The store cannot be written now.
-    #[error("{store} cannot be written: {why}")]
-    ReadOnly {
-        /// The file.
-        store: String,
-        /// What the system said.
-        why: String,
-    },
-    /// What is stored cannot be read.
-    #[error("{store} is damaged: {why}")]
-    Damaged {
-        /// The file, or the session in it.
-        store: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// The file was written by a newer agent.
-    #[error("{store} has format {found}, this agent knows up to {known}: start a newer ktl-agent on it")]
-    Newer {
-        /// The file.
-        store: String,
-        /// The format of the file.
-        found: i64,
-        /// The newest that we know.
-        known: i64,
-    },
-    /// The file is something else.
-    #[error("{0} is not a store of ktl-agent: name another folder with --data")]
-    Alien(String),
-    /// The agent is stopping.
-    #[error("the store is closed: the agent is stopping")]
-    Closed,
-    /// Anything else that the system said.
-    #[error("{store} failed: {why}")]
-    Failed {
-        /// The file.
-        store: String,
-        /// What the system said.
-        why: String,
-    },
-    /// The folder could not be made or opened.
-    #[error("cannot use {path}: {source}")]
-    Folder {
-        /// The folder or file.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 /// Called with the name of a session that has changed.
@@ -305,6 +224,10 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Appends, all or nothing; answers when it is durable.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
 
+    /// Shuts every producer of this name and a smaller epoch out, and says the last number that the name has; 0 for
+    /// none. Whoever takes a name over goes on with the next number.
+    async fn claim(&self, id: &SessionId, producer: &Producer) -> Result<u64, StoreError>;
+
     /// The last number of a producer in a session; 0 for none.
     async fn last_counter(&self, id: &SessionId, producer: &str) -> Result<u64, StoreError>;
 
@@ -314,8 +237,9 @@ pub trait SessionStore: Send + Sync + 'static {
     /// One session.
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
 
-    /// Sessions that match.
-    async fn list(&self, query: SessionQuery) -> Result<Vec<Session>, StoreError>;
+    /// A page of the sessions that match, the last seen first. A session that is seen between two pages moves to the
+    /// front and is not on the second; no session is on two pages.
+    async fn list(&self, query: SessionQuery) -> Result<SessionPage, StoreError>;
 
     /// Merges metadata and tags into a session; makes it when it is not there.
     async fn annotate(
@@ -331,8 +255,15 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Gives publishers' sessions up for lost that nothing was heard of since `before`, but for `except`. Says which.
     async fn give_up(&self, before: Timestamp, except: Vec<SessionId>) -> Result<Vec<SessionId>, StoreError>;
 
-    /// Deletes a session; `false` when there was none. One that runs is refused.
-    async fn delete(&self, id: &SessionId) -> Result<bool, StoreError>;
+    /// Pins a session, or lets it go.
+    async fn pin(&self, id: &SessionId, pin: Option<Masked<Pin>>) -> Result<Session, StoreError>;
+
+    /// Deletes a session; `false` when there was none. An operation that runs and a pinned session are refused,
+    /// unless it is forced. `principal` is who asks, for the audit.
+    async fn delete(&self, id: &SessionId, force: bool, principal: &str) -> Result<bool, StoreError>;
+
+    /// The last deletions, the newest first.
+    async fn audit(&self, limit: usize) -> Result<Vec<Audit>, StoreError>;
 
     /// Keeps the masked copy of a source; the same path again replaces it.
     async fn put_source(
@@ -346,60 +277,10 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The masked copy of a source.
     async fn source(&self, id: &SessionId, path: &str) -> Result<Option<StoredSource>, StoreError>;
 
-    /// Deletes what retention does not keep, in slices that let writers through, and gives the disk back. Says
-    /// which sessions went.
-    async fn prune(&self, keep: Retention) -> Result<Vec<SessionId>, StoreError>;
+    /// Deletes what retention does not keep, in slices that let writers through, and gives the disk back. Says what
+    /// went, at most [`MAX_PRUNE`] sessions at once; a dry run only says what would go.
+    async fn prune(&self, keep: &Retention, dry_run: bool) -> Result<Pruned, StoreError>;
 
     /// Finishes what is queued and closes. Later calls are refused.
     async fn close(&self) -> Result<(), StoreError>;
-}
-
-impl NewSession {
-    /// Refuses what is over a limit.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        check_meta(self.meta.get())?;
-        check_tags(self.tags.get())
-    }
-}
-
-impl Append {
-    /// Refuses what is over a limit.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        at_most("a batch in frames", self.payloads.len(), MAX_BATCH)?;
-        at_most("a producer name in bytes", self.producer.len(), MAX_PRODUCER)?;
-        if self.payloads.is_empty() {
-            return Err(StoreError::Invalid("a batch needs at least one frame".into()));
-        }
-        if self.counter == Some(0) {
-            return Err(StoreError::Invalid("a producer numbers its frames from 1, not from 0".into()));
-        }
-        Ok(())
-    }
-}
-
-pub(crate) fn check_meta(meta: &Meta) -> Result<(), StoreError> {
-    let texts = [
-        &meta.command,
-        &meta.requester,
-        &meta.cluster,
-        &meta.context,
-        &meta.namespace,
-        &meta.release,
-        &meta.chart,
-        &meta.principal,
-        &meta.workspace,
-    ];
-    let longest = texts.into_iter().map(String::len).max().unwrap_or(0);
-    at_most("a metadata field in bytes", longest, MAX_TEXT)?;
-    at_most("metadata args in bytes", meta.args.iter().map(String::len).sum(), MAX_TEXT)
-}
-
-pub(crate) fn check_tags(tags: &Tags) -> Result<(), StoreError> {
-    at_most("the number of tags", tags.len(), MAX_TAGS)?;
-    let longest = tags.iter().map(|(key, value)| key.len().max(value.len())).max().unwrap_or(0);
-    at_most("a tag in bytes", longest, MAX_TEXT)
-}
-
-fn at_most(what: &'static str, actual: usize, limit: usize) -> Result<(), StoreError> {
-    if actual > limit { Err(StoreError::TooLarge { what, actual, limit }) } else { Ok(()) }
 }

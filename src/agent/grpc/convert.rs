@@ -8,7 +8,8 @@ pub(super) use self::public::{meta as public_meta, mirror_frame, mirror_session,
 use crate::{
     frame::{Frame, wire_status},
     journal::Followed,
-    session::{Cursor, Epoch, Meta, Seq, Session, Status},
+    session::{Cursor, Epoch, Meta, Pin, Repository, Seq, Session, Status, Timestamp},
+    store::{InvalidToken, SessionPage, SessionQuery, TimeRange},
 };
 
 /// A session; `base` is where browsers reach this agent.
@@ -26,6 +27,19 @@ pub fn session(session: Session, base: &str) -> wire::Session {
         completed_unix_nano: session.completed.0,
         meta: Some(meta(session.meta)),
         tags: session.tags.into_iter().collect(),
+        first: session.first.0,
+        pin: session.pin.map(pin),
+        damage: session.damage,
+        bytes: session.bytes,
+    }
+}
+
+fn pin(pin: Pin) -> wire::Pin {
+    wire::Pin {
+        reason: pin.reason,
+        until_unix_nano: pin.until.0,
+        principal: pin.principal,
+        at_unix_nano: pin.at.0,
     }
 }
 
@@ -84,24 +98,78 @@ pub(super) fn status(status: wire::Status) -> Option<Status> {
 }
 
 fn meta(meta: Meta) -> wire::Meta {
-    let Meta { command, args, requester, cluster, context, namespace, release, chart, principal, workspace } =
-        meta;
-    wire::Meta { command, args, requester, cluster, context, namespace, release, chart, principal, workspace }
+    let repository = meta.repository;
+    let known = repository != Repository::default();
+    let Repository { remote, commit, branch, dirty } = repository;
+    wire::Meta {
+        command: meta.command,
+        args: meta.args,
+        requester: meta.requester,
+        cluster: meta.cluster,
+        context: meta.context,
+        namespace: meta.namespace,
+        release: meta.release,
+        chart: meta.chart,
+        principal: meta.principal,
+        workspace: meta.workspace,
+        repository: known.then_some(wire::Repository { remote, commit, branch, dirty }),
+        versions: meta.versions.into_iter().collect(),
+        agent: meta.agent,
+    }
 }
 
-/// Metadata to filter by.
+/// Metadata to filter by, or that a client claims.
 pub(super) fn wanted(meta: wire::Meta) -> Meta {
-    let wire::Meta {
-        command,
-        args,
-        requester,
-        cluster,
-        context,
-        namespace,
-        release,
-        chart,
-        principal,
-        workspace,
-    } = meta;
-    Meta { command, args, requester, cluster, context, namespace, release, chart, principal, workspace }
+    let wire::Repository { remote, commit, branch, dirty } = meta.repository.unwrap_or_default();
+    Meta {
+        command: meta.command,
+        args: meta.args,
+        requester: meta.requester,
+        cluster: meta.cluster,
+        context: meta.context,
+        namespace: meta.namespace,
+        release: meta.release,
+        chart: meta.chart,
+        principal: meta.principal,
+        workspace: meta.workspace,
+        repository: Repository { remote, commit, branch, dirty },
+        versions: meta.versions.into_iter().collect(),
+        agent: meta.agent,
+    }
+}
+
+/// A span of time to filter by.
+fn range(range: Option<wire::TimeRange>) -> TimeRange {
+    let wire::TimeRange { from_unix_nano, to_unix_nano } = range.unwrap_or_default();
+    TimeRange { from: Timestamp(from_unix_nano), to: Timestamp(to_unix_nano) }
+}
+
+/// What a list is asked.
+pub(super) fn query(request: wire::ListRequest) -> Result<SessionQuery, InvalidToken> {
+    let after = match request.page_token.as_str() {
+        "" => None,
+        token => Some(token.parse()?),
+    };
+    let statuses = request.statuses().chain([request.status()]).filter_map(status).collect();
+    Ok(SessionQuery {
+        limit: usize::try_from(request.limit).unwrap_or(usize::MAX),
+        status: statuses,
+        tags: request.tags.into_iter().collect(),
+        meta: wanted(request.meta.unwrap_or_default()),
+        last_seen: range(request.last_seen),
+        created: range(request.created),
+        completed: range(request.completed),
+        text: request.text,
+        pinned: request.pinned,
+        after,
+        ..SessionQuery::default()
+    })
+}
+
+/// A page of a list.
+pub fn listed(page: SessionPage, base: &str) -> wire::ListResponse {
+    wire::ListResponse {
+        sessions: page.sessions.into_iter().map(|it| session(it, base)).collect(),
+        next_page_token: page.next.map(|next| next.to_string()).unwrap_or_default(),
+    }
 }

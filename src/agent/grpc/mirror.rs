@@ -8,14 +8,14 @@ use futures::{StreamExt as _, future::ready, stream, stream::BoxStream};
 use ktl_proto::api::v1::{self as api, mirror_service_server::MirrorService};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Services, convert, status::session_id};
+use super::{Services, convert, principal, status::session_id};
 use crate::{
     frame::Frame,
     http::to_json,
     journal::Followed,
     session::{Cursor, Seq, SessionId, Status as State, Tags, Timestamp},
     shutdown::whole_or,
-    store::{Report, SessionQuery},
+    store::{Report, SessionQuery, TimeRange},
 };
 
 /// Lines of an export are packed into chunks of this size.
@@ -66,8 +66,8 @@ impl MirrorService for Mirror {
         &self,
         request: Request<api::MirrorListSessionsRequest>,
     ) -> Result<Response<api::MirrorListSessionsResponse>, Status> {
-        let sessions = self.0.journal.list(&query(request.into_inner())).await?;
-        let sessions = sessions.into_iter().map(convert::mirror_session).collect();
+        let page = self.0.journal.list(&query(request.into_inner())).await?;
+        let sessions = page.sessions.into_iter().map(convert::mirror_session).collect();
         Ok(Response::new(api::MirrorListSessionsResponse { sessions }))
     }
 
@@ -117,12 +117,9 @@ impl MirrorService for Mirror {
         &self,
         request: Request<api::MirrorDeleteSessionRequest>,
     ) -> Result<Response<api::MirrorDeleteSessionResponse>, Status> {
+        let principal = principal(request.extensions());
         let id = session_id(&request.into_inner().session_id)?;
-        if self.0.publishers.has(&id) {
-            let why = format!("session {id} has an open publish stream: close it first");
-            return Err(Status::failed_precondition(why));
-        }
-        let deleted = self.0.journal.delete(&id).await?;
+        let deleted = self.0.delete(&id, false, &principal).await?;
         Ok(Response::new(api::MirrorDeleteSessionResponse { deleted }))
     }
 
@@ -183,9 +180,11 @@ fn query(request: api::MirrorListSessionsRequest) -> SessionQuery {
         loose: true,
         tags: request.tags.into_iter().filter(|(key, _)| !key.is_empty()).collect(),
         status,
-        owner: None,
-        since: Timestamp(request.since_last_seen_unix_nano),
-        until: Timestamp(request.until_last_seen_unix_nano),
+        last_seen: TimeRange {
+            from: Timestamp(request.since_last_seen_unix_nano),
+            to: Timestamp(request.until_last_seen_unix_nano),
+        },
+        ..SessionQuery::default()
     }
 }
 

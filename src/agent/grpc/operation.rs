@@ -6,13 +6,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::StreamExt as _;
 use ktl_proto::control::v1::{self as wire, operation_service_server::OperationService};
-use tonic::{Extensions, Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{Work, convert, status::session_id};
-use crate::{
-    auth::Principal,
-    op::{OpError, Operations, StartOutcome},
-};
+use super::{Work, convert, principal, status::session_id};
+use crate::op::{OpError, Operations, StartOutcome};
 
 /// The service over the operations of this agent.
 pub struct Operate {
@@ -33,7 +30,7 @@ impl OperationService for Operate {
         &self,
         request: Request<wire::StartRequest>,
     ) -> Result<Response<wire::StartResponse>, Status> {
-        let principal = name_of(request.extensions());
+        let principal = principal(request.extensions());
         let request = decode::start(request.into_inner())?;
         let (missing, session, joined) = match self.operations.start(request, &principal).await? {
             StartOutcome::Started(session) => (Vec::new(), Some(session), false),
@@ -63,7 +60,7 @@ impl OperationService for Operate {
         &self,
         request: Request<wire::CancelRequest>,
     ) -> Result<Response<wire::CancelResponse>, Status> {
-        let principal = name_of(request.extensions());
+        let principal = principal(request.extensions());
         let id = session_id(&request.into_inner().session_id)?;
         let session = self.operations.cancel(&id, &principal).await?;
         Ok(Response::new(wire::CancelResponse { session: Some(convert::session(session, &self.base)) }))
@@ -78,9 +75,4 @@ impl Work for Operations {
     fn helm_versions(&self) -> HashMap<String, String> {
         self.known_helm().map(|helm| ("helm".to_owned(), helm.version.text.clone())).into_iter().collect()
     }
-}
-
-/// Who asks, as sessions keep it; empty for an agent that lets everybody on the machine in.
-fn name_of(extensions: &Extensions) -> String {
-    extensions.get::<Principal>().map(ToString::to_string).unwrap_or_default()
 }

@@ -7,7 +7,6 @@ use ktl_proto::control::v1::{self as wire, session_service_server::SessionServic
 use tonic::{Request, Response, Status};
 
 use super::{Services, convert, status::session_id};
-use crate::store::SessionQuery;
 
 pub(super) struct Sessions(pub(super) Services);
 
@@ -38,17 +37,10 @@ impl SessionService for Sessions {
         &self,
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListResponse>, Status> {
-        let request = request.into_inner();
-        let query = SessionQuery {
-            limit: usize::try_from(request.limit).unwrap_or(usize::MAX),
-            status: convert::status(request.status()).into_iter().collect(),
-            tags: request.tags.into_iter().collect(),
-            meta: convert::wanted(request.meta.unwrap_or_default()),
-            ..SessionQuery::default()
-        };
-        let sessions = self.0.journal.list(&query).await?;
-        let sessions = sessions.into_iter().map(|session| convert::session(session, &self.0.base)).collect();
-        Ok(Response::new(wire::ListResponse { sessions }))
+        let query = convert::query(request.into_inner());
+        let query = query.map_err(|error| Status::invalid_argument(format!("page_token: {error}")))?;
+        let page = self.0.journal.list(&query).await?;
+        Ok(Response::new(convert::listed(page, &self.0.base)))
     }
 
     async fn read_source(

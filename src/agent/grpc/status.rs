@@ -15,7 +15,10 @@ impl From<StoreError> for Status {
         match error {
             StoreError::NotFound(_) => Self::not_found(words),
             StoreError::TooLarge { .. } | StoreError::Invalid(_) => Self::invalid_argument(words),
-            StoreError::ProducerGap { .. } | StoreError::Busy(_) => Self::failed_precondition(words),
+            StoreError::ProducerGap { .. }
+            | StoreError::Fenced { .. }
+            | StoreError::Busy(_)
+            | StoreError::Pinned { .. } => Self::failed_precondition(words),
             StoreError::Full(_) | StoreError::ReadOnly { .. } => Self::resource_exhausted(words),
             StoreError::Closed => Self::unavailable(words),
             StoreError::Damaged { .. } => {

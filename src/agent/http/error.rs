@@ -74,6 +74,12 @@ impl From<StoreError> for Refusal {
                 (StatusCode::BAD_REQUEST, "change the request")
             }
             StoreError::Full(_) => (StatusCode::INSUFFICIENT_STORAGE, "free some space on the agent's disk"),
+            StoreError::ReadOnly { .. } => {
+                (StatusCode::INSUFFICIENT_STORAGE, "reads go on; see the agent's log")
+            }
+            StoreError::Busy(_) | StoreError::Pinned { .. } => {
+                (StatusCode::CONFLICT, "try again when nothing holds the session")
+            }
             other => {
                 tracing::error!(error = %other, "the store failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "see the agent's log")

@@ -7,7 +7,6 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::{StreamExt as _, future::ready};
-use ktl_proto::control::v1 as wire;
 
 use super::{Refusal, Web, to_json};
 use crate::{
@@ -15,7 +14,7 @@ use crate::{
     journal::Followed,
     session::{Cursor, SessionId, Status},
     shutdown::whole_or,
-    store::{MAX_LIST, SessionQuery, StoreError},
+    store::{InvalidToken, MAX_LIST, PageToken, SessionQuery, StoreError},
 };
 
 /// `GET /api/v1/sessions`
@@ -23,9 +22,8 @@ pub(super) async fn list(
     State(web): State<Web>,
     Query(parameters): Query<Vec<(String, String)>>,
 ) -> Result<Response, Refusal> {
-    let sessions = web.journal.list(&query(parameters)?).await?;
-    let sessions = sessions.into_iter().map(|session| convert::session(session, &web.base)).collect();
-    Ok(json(to_json("ktl.control.v1.ListResponse", &wire::ListResponse { sessions })))
+    let page = web.journal.list(&query(parameters)?).await?;
+    Ok(json(to_json("ktl.control.v1.ListResponse", &convert::listed(page, &web.base))))
 }
 
 /// `GET /api/v1/sessions/{id}`
@@ -85,13 +83,20 @@ fn query(parameters: Vec<(String, String)>) -> Result<SessionQuery, Refusal> {
             "context" => query.meta.context = value,
             "chart" => query.meta.chart = value,
             "workspace" => query.meta.workspace = value,
+            "agent" => query.meta.agent = value,
+            "remote" => query.meta.repository.remote = value,
+            "commit" => query.meta.repository.commit = value,
+            "branch" => query.meta.repository.branch = value,
+            "text" => query.text = value,
+            "pinned" => query.pinned = Some(flag(&value)?),
+            "page_token" => query.after = Some(page_token(&value)?),
             "tag" => {
                 let (key, value) = value.split_once('=').unwrap_or((&value, ""));
                 query.tags.insert(key.to_owned(), value.to_owned());
             }
             other => {
                 let known = "limit, status, command, requester, release, namespace, cluster, context, chart, \
-                             workspace, tag=k=v";
+                             workspace, agent, remote, commit, branch, text, pinned, page_token, tag=k=v";
                 return Err(Refusal::bad(format!("no parameter {other:?}"), format!("there are: {known}")));
             }
         }
@@ -108,4 +113,14 @@ fn status(value: &str) -> Result<Status, Refusal> {
     let found = Status::ALL.into_iter().find(|status| status.word() == value.to_ascii_lowercase());
     let words = Status::ALL.map(Status::word).join(", ");
     found.ok_or_else(|| Refusal::bad(format!("no status {value:?}"), format!("there are: {words}")))
+}
+
+fn flag(value: &str) -> Result<bool, Refusal> {
+    value.parse().map_err(|_| Refusal::bad(format!("pinned {value:?} is no answer"), "use true or false"))
+}
+
+fn page_token(value: &str) -> Result<PageToken, Refusal> {
+    value.parse().map_err(|error: InvalidToken| {
+        Refusal::bad(error.to_string(), "use next_page_token of the page before")
+    })
 }

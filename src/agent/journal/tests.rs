@@ -130,7 +130,7 @@ async fn a_follower_of_a_deleted_session_is_told() {
     let id = new_session(&journal, Owner::Publisher).await;
     let mut follower = std::pin::pin!(journal.follow(&id, Cursor::START, LONG));
     assert_eq!(follower.next().await.unwrap().unwrap(), Followed::CaughtUp { head: Seq(0) });
-    assert!(journal.delete(&id).await.unwrap());
+    assert!(journal.delete(&id, false, "").await.unwrap());
     assert!(matches!(follower.next().await, Some(Err(StoreError::NotFound(gone))) if gone == id));
     assert!(follower.next().await.is_none());
 }

@@ -83,6 +83,7 @@ impl Operations {
             chart: run.apply.chart.clone(),
             principal: principal.to_owned(),
             workspace: claims.workspace,
+            ..Meta::default()
         };
         let masker = self.masker(&id, &run);
         let record = RequestRecord {

@@ -3,8 +3,14 @@
 //! WAL with `synchronous=FULL`: a commit is on the disk when it answers. One thread writes and commits all that
 //! waits together; readers have connections of their own and hold no transaction longer than one page.
 
+mod append;
+mod errors;
 mod files;
+mod list;
+mod plan;
 mod read;
+mod readers;
+mod remove;
 mod rows;
 mod sweep;
 mod write;
@@ -16,15 +22,16 @@ use async_trait::async_trait;
 use prost::Message as _;
 
 pub use self::files::private_folder;
-use self::{read::Readers, writer::Writer};
+use self::{readers::Readers, writer::Writer};
 use super::{
-    Append, Appended, Created, MAX_FRAME_BYTES, NewSession, Page, PageLimit, Report, Retention, SessionQuery,
-    SessionStore, StoreError, StoredSource, Tell, at_most, check_meta, check_tags,
+    Append, Appended, Audit, Created, MAX_FRAME_BYTES, NewSession, Page, PageLimit, Producer, Pruned, Report,
+    Retention, SessionPage, SessionQuery, SessionStore, StoreError, StoredSource, Tell, at_most, check_meta,
+    check_pin, check_producer, check_tags,
 };
 use crate::{
     frame::Payload,
     mask::Masked,
-    session::{Cursor, Meta, Session, SessionId, Tags, Timestamp},
+    session::{Cursor, Meta, Pin, Session, SessionId, Tags, Timestamp},
 };
 
 /// The store in one file and its WAL.
@@ -66,7 +73,13 @@ impl SessionStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         append.check()?;
         let payloads = append.payloads.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
-        self.writer.change(&append.session.clone(), move |tx| write::append(tx, &append, &payloads)).await
+        self.writer.change(&append.session.clone(), move |tx| append::append(tx, &append, &payloads)).await
+    }
+
+    async fn claim(&self, id: &SessionId, producer: &Producer) -> Result<u64, StoreError> {
+        check_producer(producer)?;
+        let (id, producer) = (id.clone(), producer.clone());
+        self.writer.run(move |tx| append::claim(tx, &id, &producer)).await
     }
 
     async fn last_counter(&self, id: &SessionId, producer: &str) -> Result<u64, StoreError> {
@@ -84,8 +97,8 @@ impl SessionStore for SqliteStore {
         self.readers.run(move |tx| read::session(tx, &id)).await
     }
 
-    async fn list(&self, query: SessionQuery) -> Result<Vec<Session>, StoreError> {
-        self.readers.run(move |tx| read::list(tx, &query)).await
+    async fn list(&self, query: SessionQuery) -> Result<SessionPage, StoreError> {
+        self.readers.run(move |tx| list::list(tx, &query)).await
     }
 
     async fn annotate(
@@ -111,13 +124,25 @@ impl SessionStore for SqliteStore {
         Ok(lost)
     }
 
-    async fn delete(&self, id: &SessionId) -> Result<bool, StoreError> {
+    async fn pin(&self, id: &SessionId, pin: Option<Masked<Pin>>) -> Result<Session, StoreError> {
+        let pin = pin.map(Masked::into_inner);
+        pin.as_ref().map_or(Ok(()), check_pin)?;
         let own = id.clone();
-        let deleted = self.writer.change(id, move |tx| write::delete(tx, &own)).await?;
+        self.writer.change(id, move |tx| write::pin(tx, &own, pin.as_ref())).await
+    }
+
+    async fn delete(&self, id: &SessionId, force: bool, principal: &str) -> Result<bool, StoreError> {
+        let (own, principal) = (id.clone(), principal.to_owned());
+        let delete = move |tx: &_| remove::delete(tx, &own, force, &principal);
+        let deleted = self.writer.change(id, delete).await?;
         if deleted {
             sweep::sweep(&self.writer).await?;
         }
         Ok(deleted)
+    }
+
+    async fn audit(&self, limit: usize) -> Result<Vec<Audit>, StoreError> {
+        self.readers.run(move |tx| read::audit(tx, limit)).await
     }
 
     async fn put_source(
@@ -136,14 +161,15 @@ impl SessionStore for SqliteStore {
         self.readers.run(move |tx| read::source(tx, &id, &path)).await
     }
 
-    async fn prune(&self, keep: Retention) -> Result<Vec<SessionId>, StoreError> {
-        let gone = match keep {
-            Retention { max_sessions: None, max_bytes: None, max_age: None } => Vec::new(),
-            keep => self.writer.run(move |tx| sweep::condemn(tx, keep)).await?,
-        };
-        self.writer.say(&gone);
+    async fn prune(&self, keep: &Retention, dry_run: bool) -> Result<Pruned, StoreError> {
+        let keep = keep.clone();
+        let plan = self.readers.run(move |tx| plan::plan(tx, &keep)).await?;
+        if dry_run {
+            return Ok(plan);
+        }
+        let pruned = sweep::execute(&self.writer, plan).await?;
         sweep::sweep(&self.writer).await?;
-        Ok(gone)
+        Ok(pruned)
     }
 
     async fn close(&self) -> Result<(), StoreError> {

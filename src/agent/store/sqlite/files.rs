@@ -10,13 +10,16 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, rows::failed};
+use super::{StoreError, errors::failed};
 
 /// "ktl" and a 1, in the header of every file of ours.
-const APPLICATION_ID: i64 = 0x6b74_6c01;
+pub(super) const APPLICATION_ID: i64 = 0x6b74_6c01;
 
 /// The steps from an empty file to the newest format; a file's `user_version` is the number that it has seen.
-const MIGRATIONS: [&str; 1] = [include_str!("schema_001.sql")];
+pub(super) const MIGRATIONS: [&str; 2] = [include_str!("schema_001.sql"), include_str!("schema_002.sql")];
+
+/// How long a connection waits for another one.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// Opens or makes the file for writing.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
@@ -31,7 +34,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -62,7 +65,7 @@ fn prepare(connection: &Connection, store: &str) -> Result<(), StoreError> {
         Some(rusqlite::ErrorCode::NotADatabase) => StoreError::Alien(store.to_owned()),
         _ => failed(store, error),
     };
-    connection.busy_timeout(Duration::from_secs(5)).map_err(fail)?;
+    connection.busy_timeout(BUSY).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
     let application: i64 =
         connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(alien)?;

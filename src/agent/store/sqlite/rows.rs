@@ -1,18 +1,21 @@
-//! Rows to sessions and back, and SQLite's errors to ours.
+//! Rows to sessions and back.
 
 use prost::Message as _;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::StoreError;
+use super::{StoreError, errors::fail};
 use crate::{
     frame::{Frame, Payload},
-    session::{Epoch, Meta, Owner, RequestRecord, Seq, Session, SessionId, Status, Tags, Timestamp},
+    session::{
+        Epoch, Meta, Owner, Pin, Repository, RequestRecord, Seq, Session, SessionId, Status, Tags, Timestamp,
+    },
 };
 
 /// The columns that [`session`] reads.
 pub(super) const SESSION: &str = "key, id, epoch, first, head, status, exit_code, message, created, last_seen, \
      completed, owner, request_digest, request_canonical, command, args, requester, cluster, context, namespace, \
-     release, chart, principal, workspace";
+     release, chart, principal, workspace, agent, repo_remote, repo_commit, repo_branch, repo_dirty, versions, \
+     pin_at, pin_until, pin_reason, pin_principal, damage, bytes";
 
 /// A session row with its key.
 pub(super) struct Stored {
@@ -45,44 +48,67 @@ pub(super) fn tags(tx: &Connection, key: i64) -> Result<Tags, StoreError> {
 
 /// A row of [`SESSION`], without tags.
 pub(super) fn session(row: &Row<'_>) -> Result<Stored, StoreError> {
-    let id: String = row.get(1).map_err(fail)?;
+    let id = text(row, 1)?;
     let damaged = |why: String| StoreError::Damaged { store: format!("session {id}"), why };
-    let parsed = SessionId::parse(&id).map_err(|error| damaged(error.to_string()))?;
     let owner = number(row, 11)?;
-    let args: String = row.get(15).map_err(fail)?;
     let request = match (row.get(12).map_err(fail)?, row.get(13).map_err(fail)?) {
         (Some(digest), Some(canonical)) => Some(RequestRecord { digest, canonical }),
         _ => None,
     };
-    let text = |at: usize| row.get::<_, String>(at).map_err(fail);
     let session = Session {
-        id: parsed,
+        id: SessionId::parse(&id).map_err(|error| damaged(error.to_string()))?,
         epoch: Epoch(unsigned(row, 2)?),
         first: Seq(unsigned(row, 3)?),
         head: Seq(unsigned(row, 4)?),
         status: status(row, 5, &id)?,
         exit_code: row.get(6).map_err(fail)?,
-        message: text(7)?,
+        message: text(row, 7)?,
         created: Timestamp(number(row, 8)?),
         last_seen: Timestamp(number(row, 9)?),
         completed: Timestamp(number(row, 10)?),
         owner: owner_of(owner).ok_or_else(|| damaged(format!("owner {owner} means nothing")))?,
         request,
-        meta: Meta {
-            command: text(14)?,
-            args: serde_json::from_str(&args).map_err(|error| damaged(format!("args: {error}")))?,
-            requester: text(16)?,
-            cluster: text(17)?,
-            context: text(18)?,
-            namespace: text(19)?,
-            release: text(20)?,
-            chart: text(21)?,
-            principal: text(22)?,
-            workspace: text(23)?,
-        },
+        meta: meta(row, &damaged)?,
         tags: Tags::new(),
+        pin: pin(row)?,
+        damage: text(row, 34)?,
+        bytes: unsigned(row, 35)?,
     };
     Ok(Stored { key: number(row, 0)?, session })
+}
+
+fn meta(row: &Row<'_>, damaged: &impl Fn(String) -> StoreError) -> Result<Meta, StoreError> {
+    let json = |at: usize, error: serde_json::Error| damaged(format!("column {at}: {error}"));
+    Ok(Meta {
+        command: text(row, 14)?,
+        args: serde_json::from_str(&text(row, 15)?).map_err(|error| json(15, error))?,
+        requester: text(row, 16)?,
+        cluster: text(row, 17)?,
+        context: text(row, 18)?,
+        namespace: text(row, 19)?,
+        release: text(row, 20)?,
+        chart: text(row, 21)?,
+        principal: text(row, 22)?,
+        workspace: text(row, 23)?,
+        agent: text(row, 24)?,
+        repository: Repository {
+            remote: text(row, 25)?,
+            commit: text(row, 26)?,
+            branch: text(row, 27)?,
+            dirty: number(row, 28)? != 0,
+        },
+        versions: serde_json::from_str(&text(row, 29)?).map_err(|error| json(29, error))?,
+    })
+}
+
+fn pin(row: &Row<'_>) -> Result<Option<Pin>, StoreError> {
+    let pin = Pin {
+        at: Timestamp(number(row, 30)?),
+        until: Timestamp(number(row, 31)?),
+        reason: text(row, 32)?,
+        principal: text(row, 33)?,
+    };
+    Ok((pin.at.0 > 0 && pin.holds(Timestamp::now())).then_some(pin))
 }
 
 /// A frame from `seq, at, producer, payload`, and its size.
@@ -102,29 +128,24 @@ fn payload(bytes: &[u8]) -> Option<Payload> {
     ktl_proto::control::v1::Frame::decode(bytes).ok()?.payload
 }
 
-/// Writes everything of a session that can change, but for its tags.
+/// Writes what a session is about and its state.
 pub(super) fn save(tx: &Connection, stored: &Stored) -> Result<(), StoreError> {
     let session = &stored.session;
     let meta = &session.meta;
     let request = session.request.as_ref();
-    let args = serde_json::to_string(&meta.args).unwrap_or_else(|_| "[]".into());
     tx.prepare_cached(
-        "UPDATE sessions SET status = ?, exit_code = ?, message = ?, last_seen = ?, completed = ?, owner = ?,
-           request_digest = ?, request_canonical = ?, command = ?, args = ?, requester = ?, cluster = ?,
-           context = ?, namespace = ?, release = ?, chart = ?, principal = ?, workspace = ? WHERE key = ?",
+        "UPDATE sessions SET owner = ?, request_digest = ?, request_canonical = ?, command = ?, args = ?,
+           requester = ?, cluster = ?, context = ?, namespace = ?, release = ?, chart = ?, principal = ?,
+           workspace = ?, agent = ?, repo_remote = ?, repo_commit = ?, repo_branch = ?, repo_dirty = ?,
+           versions = ? WHERE key = ?",
     )
     .and_then(|mut statement| {
         statement.execute(params![
-            status_number(session.status),
-            session.exit_code,
-            session.message,
-            session.last_seen.0,
-            session.completed.0,
             owner_number(session.owner),
             request.map(|request| &request.digest),
             request.map(|request| &request.canonical),
             meta.command,
-            args,
+            serde_json::to_string(&meta.args).unwrap_or_else(|_| "[]".into()),
             meta.requester,
             meta.cluster,
             meta.context,
@@ -133,20 +154,55 @@ pub(super) fn save(tx: &Connection, stored: &Stored) -> Result<(), StoreError> {
             meta.chart,
             meta.principal,
             meta.workspace,
+            meta.agent,
+            meta.repository.remote,
+            meta.repository.commit,
+            meta.repository.branch,
+            meta.repository.dirty,
+            serde_json::to_string(&meta.versions).unwrap_or_else(|_| "{}".into()),
             stored.key,
         ])
     })
     .map_err(fail)?;
+    save_state(tx, stored)
+}
+
+/// Writes how far a session is and its state. Every append does, so what it is about is left alone.
+pub(super) fn save_state(tx: &Connection, stored: &Stored) -> Result<(), StoreError> {
+    let session = &stored.session;
+    tx.prepare_cached(
+        "UPDATE sessions SET head = ?, bytes = ?, last_seen = ?, status = ?, exit_code = ?, message = ?,
+           completed = ? WHERE key = ?",
+    )
+    .and_then(|mut statement| {
+        statement.execute(params![
+            signed(session.head.0),
+            signed(session.bytes),
+            session.last_seen.0,
+            status_number(session.status),
+            session.exit_code,
+            session.message,
+            session.completed.0,
+            stored.key,
+        ])
+    })
+    .map_err(fail)?;
+    if session.tags.is_empty() {
+        return Ok(());
+    }
+    tx.prepare_cached("UPDATE tags SET last_seen = ? WHERE session = ?")
+        .and_then(|mut statement| statement.execute(params![session.last_seen.0, stored.key]))
+        .map_err(fail)?;
     Ok(())
 }
 
 /// Sets tags; others stay.
-pub(super) fn save_tags(tx: &Connection, key: i64, tags: &Tags) -> Result<(), StoreError> {
-    let sql = "INSERT INTO tags (session, key, value) VALUES (?, ?, ?)
+pub(super) fn save_tags(tx: &Connection, stored: &Stored, tags: &Tags) -> Result<(), StoreError> {
+    let sql = "INSERT INTO tags (session, key, value, last_seen) VALUES (?, ?, ?, ?)
                ON CONFLICT DO UPDATE SET value = excluded.value";
     let mut statement = tx.prepare_cached(sql).map_err(fail)?;
     for (name, value) in tags {
-        statement.execute(params![key, name, value]).map_err(fail)?;
+        statement.execute(params![stored.key, name, value, stored.session.last_seen.0]).map_err(fail)?;
     }
     Ok(())
 }
@@ -180,6 +236,10 @@ fn owner_of(number: i64) -> Option<Owner> {
     [Owner::Agent, Owner::Publisher].into_iter().find(|owner| owner_number(*owner) == number)
 }
 
+fn text(row: &Row<'_>, at: usize) -> Result<String, StoreError> {
+    row.get(at).map_err(fail)
+}
+
 fn number(row: &Row<'_>, at: usize) -> Result<i64, StoreError> {
     row.get(at).map_err(fail)
 }
@@ -192,37 +252,4 @@ pub(super) fn unsigned(row: &Row<'_>, at: usize) -> Result<u64, StoreError> {
 /// A number that SQLite can hold. Nothing that counts frames or milliseconds comes near the end of it.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// An error of SQLite inside a transaction.
-#[allow(clippy::needless_pass_by_value)] // Shaped for `map_err`.
-pub(super) fn fail(error: rusqlite::Error) -> StoreError {
-    failed("the session store", error)
-}
-
-/// An error of SQLite in our words. This is the only place that reads its codes.
-#[allow(clippy::needless_pass_by_value)] // Shaped for `map_err`.
-pub(super) fn failed(store: &str, error: rusqlite::Error) -> StoreError {
-    let store = store.to_owned();
-    let why = error.to_string();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full(store),
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            StoreError::ReadOnly { store, why }
-        }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { store, why },
-        _ => StoreError::Failed { store, why },
-    }
-}
-
-impl StoreError {
-    /// The same failure of a whole group, for the next of its writes.
-    pub(super) fn again(&self) -> Self {
-        match self {
-            Self::Full(store) => Self::Full(store.clone()),
-            Self::ReadOnly { store, why } => Self::ReadOnly { store: store.clone(), why: why.clone() },
-            Self::Damaged { store, why } => Self::Damaged { store: store.clone(), why: why.clone() },
-            other => Self::Failed { store: "the session store".into(), why: other.to_string() },
-        }
-    }
 }

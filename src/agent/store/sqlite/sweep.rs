@@ -3,64 +3,111 @@
 //! A session goes at once; its rows go in slices, each a write of its own, so that appends get in between. A crash
 //! in the middle is picked up by the next sweep, because the list of what has to go is in the file.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::{
-    Retention, StoreError,
-    rows::{self, fail},
-    write,
+    StoreError,
+    errors::fail,
+    files::BUSY,
+    remove,
+    rows::{self, signed},
     writer::Writer,
 };
-use crate::session::{SessionId, Status, Timestamp};
+use crate::{
+    session::{Seq, SessionId},
+    store::{Condemned, Pruned},
+};
 
 /// Frames of one slice.
-const SLICE: i64 = 2000;
+const SLICE: u64 = 2000;
 /// Pages given back to the disk in one slice.
 const PAGES: i64 = 1000;
 
-/// Takes away finished sessions that retention does not keep. Their rows still have to be swept.
-pub(super) fn condemn(tx: &Connection, keep: Retention) -> Result<Vec<SessionId>, StoreError> {
-    let (mut sessions, mut bytes): (u64, u64) = tx
-        .query_row("SELECT count(*), ifnull(sum(bytes), 0) FROM sessions", [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        })
-        .map(|(sessions, bytes)| (u64::try_from(sessions).unwrap_or(0), u64::try_from(bytes).unwrap_or(0)))
-        .map_err(fail)?;
-    let oldest_allowed = keep.max_age.map(|age| Timestamp::now().earlier(age));
-    let mut gone = Vec::new();
-    for (key, id, completed, size) in finished(tx)? {
-        let too_many = keep.max_sessions.is_some_and(|most| sessions > most);
-        let too_large = keep.max_bytes.is_some_and(|most| bytes > most);
-        let too_old = oldest_allowed.is_some_and(|oldest| completed < oldest);
-        // The oldest end comes first: once one may stay, so may the rest.
-        if !(too_many || too_large || too_old) {
+/// Sessions that go in one slice.
+const SESSIONS: usize = 64;
+
+/// Takes what a plan says, as far as it still may go. Says what went.
+pub(super) async fn execute(writer: &Writer, plan: Pruned) -> Result<Pruned, StoreError> {
+    let mut done = Pruned { more: plan.more, ..Pruned::default() };
+    let mut waiting = plan.condemned.into_iter();
+    loop {
+        let slice: Vec<Condemned> = waiting.by_ref().take(SESSIONS).collect();
+        if slice.is_empty() {
             break;
         }
-        write::remove(tx, key)?;
-        sessions -= 1;
-        bytes = bytes.saturating_sub(size);
-        gone.extend(SessionId::parse(&id));
+        let gone = writer.run(move |tx| take(tx, slice)).await?;
+        let ids: Vec<SessionId> = gone.iter().map(|condemned| condemned.session.id.clone()).collect();
+        writer.say(&ids);
+        done.freed += gone.iter().map(|condemned| condemned.bytes).sum::<u64>();
+        done.condemned.extend(gone);
+    }
+    for trimmed in plan.trimmed {
+        loop {
+            let own = trimmed.clone();
+            let more = writer.run(move |tx| trim(tx, &own.id, own.to)).await?;
+            writer.say(std::slice::from_ref(&trimmed.id));
+            if !more {
+                break;
+            }
+        }
+        done.trimmed.push(trimmed);
+    }
+    Ok(done)
+}
+
+fn take(tx: &Connection, slice: Vec<Condemned>) -> Result<Vec<Condemned>, StoreError> {
+    let mut gone = Vec::new();
+    for condemned in slice {
+        let session = &condemned.session;
+        if remove::condemn(tx, &session.id, session.epoch.0, &condemned.reason.to_string())? {
+            gone.push(condemned);
+        }
     }
     Ok(gone)
 }
 
-fn finished(tx: &Connection) -> Result<Vec<(i64, String, Timestamp, u64)>, StoreError> {
-    let sql = "SELECT key, id, completed, bytes FROM sessions WHERE status <> ? ORDER BY completed, key";
-    let mut statement = tx.prepare_cached(sql).map_err(fail)?;
-    let rows = statement
-        .query_map([rows::status_number(Status::Running)], |row| {
-            let bytes: i64 = row.get(3)?;
-            Ok((row.get(0)?, row.get(1)?, Timestamp(row.get(2)?), u64::try_from(bytes).unwrap_or(0)))
-        })
+/// Removes one slice of the oldest frames up to `to`; `false` when none of them is left. What is gone and where the
+/// session now begins are one transaction, so no reader sees a hole.
+fn trim(tx: &Connection, id: &SessionId, to: Seq) -> Result<bool, StoreError> {
+    let Some(mut stored) = rows::find(tx, id)? else { return Ok(false) };
+    let session = &mut stored.session;
+    let last = to.0.min(session.first.0.saturating_add(SLICE) - 1);
+    if session.pin.is_some() || last < session.first.0 || last > session.head.0 {
+        return Ok(false);
+    }
+    let bounds = params![stored.key, signed(last)];
+    let freed: i64 = tx
+        .prepare_cached("SELECT ifnull(sum(length(payload)), 0) FROM frames WHERE session = ? AND seq <= ?")
+        .and_then(|mut statement| statement.query_row(bounds, |row| row.get(0)))
         .map_err(fail)?;
-    rows.collect::<Result<_, _>>().map_err(fail)
+    tx.prepare_cached("DELETE FROM frames WHERE session = ? AND seq <= ?")
+        .and_then(|mut statement| statement.execute(bounds))
+        .map_err(fail)?;
+    let bytes = session.bytes.saturating_sub(freed.unsigned_abs());
+    tx.prepare_cached("UPDATE sessions SET first = ?, bytes = ? WHERE key = ?")
+        .and_then(|mut statement| statement.execute(params![signed(last + 1), signed(bytes), stored.key]))
+        .map_err(fail)?;
+    Ok(last < to.0)
 }
 
-/// Removes the rows of sessions that are gone, then gives the pages back.
+/// Removes the rows of sessions that are gone, then gives the pages back, and the log: what was deleted is nowhere.
 pub(super) async fn sweep(writer: &Writer) -> Result<(), StoreError> {
     while writer.run(slice).await? {}
     while writer.run(shrink).await? {}
-    Ok(())
+    writer.alone(truncate).await
+}
+
+/// Copies the log into the file and empties it. A reader in the way is not waited for: the next sweep comes.
+fn truncate(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(Duration::ZERO).map_err(fail)?;
+    let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    connection.busy_timeout(BUSY).map_err(fail)?;
+    match done {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
+        done => done.map_err(fail),
+    }
 }
 
 /// Removes one slice; `false` when nothing is left.
@@ -73,7 +120,7 @@ fn slice(tx: &Connection) -> Result<bool, StoreError> {
             "DELETE FROM frames WHERE session = ?1 AND seq IN
                (SELECT seq FROM frames WHERE session = ?1 ORDER BY seq LIMIT ?2)",
         )
-        .and_then(|mut statement| statement.execute(params![key, SLICE]))
+        .and_then(|mut statement| statement.execute(params![key, signed(SLICE)]))
         .map_err(fail)?;
     if frames == 0 {
         tx.execute("DELETE FROM sources WHERE session = ?", [key]).map_err(fail)?;
@@ -82,10 +129,10 @@ fn slice(tx: &Connection) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Gives some free pages back; `false` when few are left, which the next frames will use.
+/// Gives some free pages back; `false` when none is left.
 fn shrink(tx: &Connection) -> Result<bool, StoreError> {
     let free: i64 = tx.query_row("PRAGMA freelist_count", [], |row| row.get(0)).map_err(fail)?;
-    if free < PAGES {
+    if free == 0 {
         return Ok(false);
     }
     // The pragma yields a row for each page that it frees and must be stepped to its end.

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    session::{Owner, Seq},
-    store::contract::{append, new},
+    session::{Owner, Seq, Status},
+    store::contract::{append, new, text},
 };
 
 fn scratch() -> (TempDir, PathBuf) {
@@ -33,7 +33,7 @@ async fn a_full_disk_refuses_the_write_and_nothing_else_and_recovers() {
     let (store, id) = with_session(&path).await;
     let limit = |pages: i64| {
         store.writer.run(move |tx| {
-            tx.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(())).map_err(rows::fail)
+            tx.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(())).map_err(errors::fail)
         })
     };
     limit(1).await.unwrap(); // SQLite keeps what is there: no page more.
@@ -77,13 +77,66 @@ async fn a_store_is_what_it_was_when_it_is_opened_again() {
     assert_eq!(store.append(append(&id, Some(2), &["b"])).await.unwrap().first, Seq(2));
 }
 
+/// A file as the agent made it whose newest format was `version`, with one session in it.
+fn old_file(version: usize) -> (TempDir, PathBuf) {
+    let (folder, path) = scratch();
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let steps = files::MIGRATIONS[..version].concat();
+    file.execute_batch(&format!(
+        "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; {steps}
+         PRAGMA application_id={}; PRAGMA user_version={version};
+         INSERT INTO sessions (key, id, epoch, only_epoch, head, status, created, last_seen, completed, owner, bytes,
+           command, args, requester, cluster, context, namespace, release, chart, principal, workspace)
+         VALUES (7, 'old', 40, 1, 2, 2, 100, 300, 300, 1, 9, 'apply', '[\"a\"]', 'ann', 'prod', 'c', 'shop', 'web',
+           './chart', 'token', 'w');
+         INSERT INTO tags (session, key, value) VALUES (7, 'team', 'shop'), (7, 'pr', '1');
+         INSERT INTO producers (session, producer, counter) VALUES (7, 'p', 2);
+         INSERT INTO sources (session, path, sha256, masked) VALUES (7, 'a.yaml', 'h', 'text');
+         INSERT INTO epochs (id, epoch) VALUES ('gone', 9000000000000);",
+        files::APPLICATION_ID,
+    ))
+    .unwrap();
+    for (seq, text) in [(1, "one"), (2, "two")] {
+        let payload = encode(&crate::store::contract::line(text)).unwrap();
+        let sql = "INSERT INTO frames (session, seq, at, producer, counter, payload) VALUES (7, ?1, 200, 'p', ?1, ?2)";
+        file.execute(sql, rusqlite::params![seq, payload]).unwrap();
+    }
+    (folder, path)
+}
+
+#[tokio::test]
+async fn a_file_of_every_earlier_format_opens_and_keeps_everything() {
+    for version in 1..files::MIGRATIONS.len() {
+        let (_folder, path) = old_file(version);
+        let store = SqliteStore::open(&path).unwrap();
+        let id = SessionId::parse("old").unwrap();
+        let tags = Tags::from([("team".into(), "shop".into())]);
+        let query = SessionQuery { tags, status: vec![Status::Done], ..SessionQuery::default() };
+        let sessions = store.list(query).await.unwrap().sessions;
+        let [session] = sessions.as_slice() else { panic!("format {version}: {sessions:?}") };
+        assert_eq!((session.epoch.0, session.first, session.head), (40, Seq(1), Seq(2)), "format {version}");
+        assert_eq!((session.meta.release.as_str(), session.meta.args[0].as_str()), ("web", "a"));
+        assert_eq!((session.created.0, session.last_seen.0, session.bytes), (100, 300, 9));
+        assert_eq!((session.tags.len(), session.pin.is_none(), session.damage.as_str()), (2, true, ""));
+        let page = store.page(&id, Cursor::START, PageLimit::default()).await.unwrap();
+        let Page::Frames(_, frames) = page else { panic!("format {version}: {page:?}") };
+        assert_eq!(frames.iter().map(|frame| text(&frame.payload)).collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(store.append(append(&id, Some(1), &["one"])).await.unwrap().last, Seq(1));
+        assert_eq!(store.append(append(&id, Some(3), &["three"])).await.unwrap().last, Seq(3));
+        assert_eq!(store.source(&id, "a.yaml").await.unwrap().unwrap().masked, "text");
+        let gone = SessionId::parse("gone").unwrap();
+        let reborn = store.create(new(&gone, Owner::Agent)).await.unwrap().into_session();
+        assert!(reborn.epoch.0 > 9_000_000_000_000, "format {version}: an epoch was given twice");
+    }
+}
+
 #[tokio::test]
 async fn a_newer_file_is_refused_untouched() {
     let (_folder, path) = scratch();
     SqliteStore::open(&path).unwrap().close().await.unwrap();
     rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     let before = fs::read(&path).unwrap();
-    assert!(refusal(&path).contains("has format 99, this agent knows up to 1"), "{}", refusal(&path));
+    assert!(refusal(&path).contains("has format 99, this agent knows up to "), "{}", refusal(&path));
     assert!(fs::read(&path).unwrap() == before, "it was changed");
 }
 
@@ -121,16 +174,16 @@ async fn a_deletion_that_was_interrupted_is_finished_by_the_next_sweep() {
     let own = id.clone();
     store
         .writer
-        .run(move |tx| rows::require(tx, &own).and_then(|it| write::remove(tx, it.key)))
+        .run(move |tx| rows::require(tx, &own).and_then(|it| remove::remove(tx, &it, "", "")))
         .await
         .unwrap();
     let frames = || {
         store.readers.run(|tx| {
-            tx.query_row("SELECT count(*) FROM frames", [], |row| row.get::<_, i64>(0)).map_err(rows::fail)
+            tx.query_row("SELECT count(*) FROM frames", [], |row| row.get::<_, i64>(0)).map_err(errors::fail)
         })
     };
     assert_eq!(frames().await.unwrap(), 2);
-    store.prune(Retention::default()).await.unwrap();
+    store.prune(&Retention::default(), false).await.unwrap();
     assert_eq!(frames().await.unwrap(), 0);
 }
 
@@ -140,7 +193,7 @@ async fn a_source_that_is_put_again_counts_once() {
     let (store, id) = with_session(&path).await;
     let bytes = || {
         store.readers.run(|tx| {
-            tx.query_row("SELECT bytes FROM sessions", [], |row| row.get::<_, i64>(0)).map_err(rows::fail)
+            tx.query_row("SELECT bytes FROM sessions", [], |row| row.get::<_, i64>(0)).map_err(errors::fail)
         })
     };
     let before = bytes().await.unwrap();

@@ -1,13 +1,14 @@
-//! The writes, each a function inside a transaction that the writer commits.
+//! What changes a session besides its frames, each a function inside a transaction that the writer commits.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Append, Appended, Created, NewSession, Report, StoreError,
-    rows::{self, Stored, fail, signed},
+    Created, NewSession, Report, StoreError,
+    errors::fail,
+    rows::{self, Stored},
 };
 use crate::{
-    session::{Event, Meta, Owner, Seq, Session, SessionId, Tags, Timestamp},
+    session::{Event, Meta, Owner, Pin, Session, SessionId, Status, Tags, Timestamp},
     store::check_tags,
 };
 
@@ -55,126 +56,8 @@ fn fill(tx: &Connection, mut stored: Stored, meta: &Meta, tags: &Tags) -> Result
     check_tags(&stored.session.tags)?;
     stored.session.last_seen = stored.session.last_seen.max(Timestamp::now());
     rows::save(tx, &stored)?;
-    rows::save_tags(tx, stored.key, tags)?;
+    rows::save_tags(tx, &stored, tags)?;
     Ok(stored.session)
-}
-
-pub(super) fn append(tx: &Connection, append: &Append, payloads: &[Vec<u8>]) -> Result<Appended, StoreError> {
-    let mut stored = rows::require(tx, &append.session)?;
-    let skip = already_there(tx, &stored, append)?;
-    let fresh = payloads.get(skip..).unwrap_or_default();
-    let epoch = stored.session.epoch;
-    let first_again = match (skip, append.counter) {
-        (1.., Some(counter)) => Some(number_of(tx, &stored, &append.producer, counter)?),
-        _ => None,
-    };
-    if fresh.is_empty() {
-        let count = u64::try_from(payloads.len()).unwrap_or(u64::MAX);
-        let last = append.counter.map_or(0, |counter| counter.saturating_add(count - 1));
-        let last = number_of(tx, &stored, &append.producer, last)?;
-        return Ok(Appended { epoch, first: first_again.unwrap_or(last), last, repeated: true });
-    }
-    let first = stored.session.head.next();
-    let counter = append.counter.map(|counter| counter.saturating_add(u64::try_from(skip).unwrap_or(0)));
-    insert_frames(tx, &mut stored, &append.producer, counter, fresh)?;
-    move_state(&mut stored.session, append);
-    rows::save(tx, &stored)?;
-    Ok(Appended { epoch, first: first_again.unwrap_or(first), last: stored.session.head, repeated: false })
-}
-
-/// How many payloads of a numbered batch are stored already. A hole before the batch is refused.
-fn already_there(tx: &Connection, stored: &Stored, append: &Append) -> Result<usize, StoreError> {
-    let Some(counter) = append.counter else { return Ok(0) };
-    let last = last_counter(tx, stored.key, &append.producer)?;
-    if counter > last + 1 {
-        let producer = append.producer.clone();
-        return Err(StoreError::ProducerGap { producer, expected: last + 1, got: counter });
-    }
-    let known = usize::try_from(last + 1 - counter).unwrap_or(usize::MAX);
-    Ok(known.min(append.payloads.len()))
-}
-
-fn last_counter(tx: &Connection, key: i64, producer: &str) -> Result<u64, StoreError> {
-    let mut statement = tx
-        .prepare_cached("SELECT counter FROM producers WHERE session = ? AND producer = ?")
-        .map_err(fail)?;
-    let found = statement.query_row(params![key, producer], |row| Ok(rows::unsigned(row, 0))).optional();
-    found.map_err(fail)?.unwrap_or(Ok(0))
-}
-
-/// The sequence that a numbered frame was given. A repeat asks for one of the last frames, so the search goes
-/// backwards; a frame that retention took answers with the place before the oldest that is left.
-fn number_of(tx: &Connection, stored: &Stored, producer: &str, counter: u64) -> Result<Seq, StoreError> {
-    let sql =
-        "SELECT seq FROM frames WHERE session = ? AND producer = ? AND counter = ? ORDER BY seq DESC LIMIT 1";
-    let mut statement = tx.prepare_cached(sql).map_err(fail)?;
-    let found = statement
-        .query_row(params![stored.key, producer, signed(counter)], |row| Ok(rows::unsigned(row, 0)))
-        .optional();
-    let gone = stored.session.first.0.saturating_sub(1);
-    Ok(Seq(found.map_err(fail)?.unwrap_or(Ok(gone))?))
-}
-
-fn insert_frames(
-    tx: &Connection,
-    stored: &mut Stored,
-    producer: &str,
-    counter: Option<u64>,
-    payloads: &[Vec<u8>],
-) -> Result<(), StoreError> {
-    let now = Timestamp::now();
-    let mut statement = tx
-        .prepare_cached(
-            "INSERT INTO frames (session, seq, at, producer, counter, payload) VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .map_err(fail)?;
-    let mut number = counter.map(signed);
-    let mut last = number;
-    let mut bytes = 0;
-    for payload in payloads {
-        stored.session.head = stored.session.head.next();
-        let seq = signed(stored.session.head.0);
-        statement.execute(params![stored.key, seq, now.0, producer, number, payload]).map_err(fail)?;
-        bytes += payload.len();
-        last = number;
-        number = number.map(|number| number + 1);
-    }
-    if let Some(last) = last {
-        tx.prepare_cached(
-            "INSERT INTO producers (session, producer, counter) VALUES (?, ?, ?)
-             ON CONFLICT DO UPDATE SET counter = excluded.counter",
-        )
-        .and_then(|mut statement| statement.execute(params![stored.key, producer, last]))
-        .map_err(fail)?;
-    }
-    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-    tx.prepare_cached("UPDATE sessions SET head = ?, bytes = bytes + ? WHERE key = ?")
-        .and_then(|mut statement| {
-            statement.execute(params![signed(stored.session.head.0), bytes, stored.key])
-        })
-        .map_err(fail)?;
-    // A clock that was set back must not make a session look older than it is.
-    stored.session.last_seen = stored.session.last_seen.max(now);
-    Ok(())
-}
-
-fn move_state(session: &mut Session, append: &Append) {
-    let before = session.status;
-    let event = append.end.as_ref().map_or(Event::Frame, |end| Event::Ended(end.status));
-    session.status = before.after(event, session.owner);
-    match &append.end {
-        Some(end) if session.status != before => {
-            session.exit_code = end.exit_code;
-            session.message.clone_from(end.message.get());
-            session.completed = Timestamp::now();
-        }
-        None if session.status != before => {
-            session.exit_code = 0;
-            session.message.clear();
-            session.completed = Timestamp::default();
-        }
-        _ => {}
-    }
 }
 
 pub(super) fn annotate(
@@ -213,7 +96,7 @@ pub(super) fn report(tx: &Connection, id: &SessionId, report: &Report) -> Result
         }
     }
     session.last_seen = session.last_seen.max(Timestamp::now());
-    rows::save(tx, &stored)?;
+    rows::save_state(tx, &stored)?;
     Ok(stored.session)
 }
 
@@ -232,38 +115,14 @@ pub(super) fn give_up(
     for id in silent.iter().filter_map(|id| SessionId::parse(id).ok()).filter(|id| !except.contains(id)) {
         let mut stored = rows::require(tx, &id)?;
         let session = &mut stored.session;
-        session.status = session.status.after(Event::Ended(crate::session::Status::Lost), session.owner);
+        session.status = session.status.after(Event::Ended(Status::Lost), session.owner);
         session.exit_code = 1;
         session.message = format!("lost after sequence {}", session.head);
         session.completed = Timestamp::now();
-        rows::save(tx, &stored)?;
+        rows::save_state(tx, &stored)?;
         lost.push(id);
     }
     Ok(lost)
-}
-
-pub(super) fn delete(tx: &Connection, id: &SessionId) -> Result<bool, StoreError> {
-    let Some(stored) = rows::find(tx, id)? else { return Ok(false) };
-    if !stored.session.status.is_terminal() && stored.session.owner == Owner::Agent {
-        return Err(StoreError::Busy(format!("session {id} is running: cancel it first")));
-    }
-    remove(tx, stored.key)?;
-    Ok(true)
-}
-
-/// Takes a session away at once. Its frames follow in slices; its epoch is remembered for ever.
-pub(super) fn remove(tx: &Connection, key: i64) -> Result<(), StoreError> {
-    for sql in [
-        "INSERT INTO epochs (id, epoch) SELECT id, epoch FROM sessions WHERE key = ?
-         ON CONFLICT DO UPDATE SET epoch = max(epoch, excluded.epoch)",
-        "INSERT INTO doomed (session) VALUES (?)",
-        "DELETE FROM tags WHERE session = ?",
-        "DELETE FROM producers WHERE session = ?",
-        "DELETE FROM sessions WHERE key = ?",
-    ] {
-        tx.prepare_cached(sql).and_then(|mut statement| statement.execute([key])).map_err(fail)?;
-    }
-    Ok(())
 }
 
 pub(super) fn put_source(
@@ -291,4 +150,19 @@ pub(super) fn put_source(
         .and_then(|mut statement| statement.execute(params![size - before, stored.key]))
         .map_err(fail)?;
     Ok(())
+}
+
+pub(super) fn pin(tx: &Connection, id: &SessionId, pin: Option<&Pin>) -> Result<Session, StoreError> {
+    let mut stored = rows::require(tx, id)?;
+    let none = Pin::default();
+    let set = pin.unwrap_or(&none);
+    tx.prepare_cached(
+        "UPDATE sessions SET pin_at = ?, pin_until = ?, pin_reason = ?, pin_principal = ? WHERE key = ?",
+    )
+    .and_then(|mut statement| {
+        statement.execute(params![set.at.0, set.until.0, set.reason, set.principal, stored.key])
+    })
+    .map_err(fail)?;
+    stored.session.pin = pin.cloned();
+    Ok(stored.session)
 }

@@ -12,7 +12,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{StoreError, Tell, rows::failed};
+use super::{StoreError, Tell, errors::failed};
 use crate::session::SessionId;
 
 /// The most writes of one commit: a bound on how long the first of them waits for the others.
@@ -20,10 +20,18 @@ const GROUP: usize = 1024;
 
 /// A door to the writing thread.
 pub(super) struct Writer {
-    queue: Mutex<Option<Sender<Box<dyn Job>>>>,
+    queue: Mutex<Option<Sender<Work>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     tell: Arc<OnceLock<Tell>>,
     store: String,
+}
+
+/// What the thread is asked to do.
+enum Work {
+    /// A write, committed with others.
+    Grouped(Box<dyn Job>),
+    /// Something between transactions.
+    Alone(Box<dyn FnOnce(&Connection) + Send>),
 }
 
 /// A write that waits for its commit.
@@ -61,6 +69,20 @@ impl Writer {
         self.ask(work, None).await
     }
 
+    /// Runs `work` between transactions: what a transaction does not allow. Writers wait until it is done.
+    pub(super) async fn alone<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::Alone(Box::new(move |connection| {
+            // Whoever asked may have gone.
+            let _ = reply.send(work(connection));
+        })))?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
     /// As [`Writer::run`], and says afterwards that `session` has changed, whether or not the caller still waits.
     pub(super) async fn change<T, F>(&self, session: &SessionId, work: F) -> Result<T, StoreError>
     where
@@ -80,7 +102,7 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.send(Box::new(Pending { work: Some(work), result: None, reply, changes }))?;
+        self.send(Work::Grouped(Box::new(Pending { work: Some(work), result: None, reply, changes })))?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -99,7 +121,7 @@ impl Writer {
         }
     }
 
-    fn send(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+    fn send(&self, job: Work) -> Result<(), StoreError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.as_ref().and_then(|queue| queue.send(job).ok()).ok_or(StoreError::Closed)
     }
@@ -154,21 +176,34 @@ where
     }
 }
 
-fn write_all(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, store: &str) {
-    while let Ok(first) = jobs.recv() {
-        let mut group: Vec<Box<dyn Job>> = vec![first];
-        group.extend(jobs.try_iter().take(GROUP - 1));
-        let mut committed = commit(connection, &mut group).map_err(|error| failed(store, error));
-        if let Err(error) = &committed {
-            tracing::error!(%error, writes = group.len(), "nothing of this group was stored");
+fn write_all(connection: &Connection, works: &Receiver<Work>, store: &str) {
+    while let Ok(first) = works.recv() {
+        let mut group: Vec<Box<dyn Job>> = Vec::new();
+        let mut next = Some(first);
+        while let Some(Work::Grouped(job)) = next {
+            group.push(job);
+            next = if group.len() < GROUP { works.try_recv().ok() } else { None };
         }
-        for job in group {
-            let answer = match &mut committed {
-                Ok(()) => Ok(()),
-                Err(error) => Err(error.again()),
-            };
-            job.settle(answer);
+        if !group.is_empty() {
+            write_group(connection, group, store);
         }
+        if let Some(Work::Alone(work)) = next {
+            work(connection);
+        }
+    }
+}
+
+fn write_group(connection: &Connection, mut group: Vec<Box<dyn Job>>, store: &str) {
+    let mut committed = commit(connection, &mut group).map_err(|error| failed(store, error));
+    if let Err(error) = &committed {
+        tracing::error!(%error, writes = group.len(), "nothing of this group was stored");
+    }
+    for job in group {
+        let answer = match &mut committed {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.again()),
+        };
+        job.settle(answer);
     }
 }
 
