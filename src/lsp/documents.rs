@@ -74,6 +74,8 @@ pub(crate) enum SyncError {
     BeyondText { line: u32, lines: usize },
     #[error("a change ends before it starts, on line {line}")]
     Backwards { line: u32 },
+    #[error("a change is not what the protocol says: {why}")]
+    Unreadable { why: String },
 }
 
 /// What a change did.
@@ -132,6 +134,17 @@ impl Documents {
             }
         }
         document.snapshot(&key).map_or(Changed::Ignored, Changed::To)
+    }
+
+    /// A change of a document could not be read, so its text is not known any more.
+    pub(crate) fn lose(&self, uri: &Uri, why: String) -> Changed {
+        let mut open = self.lock();
+        let generation = open.next_generation();
+        let known = open.documents.get_mut(&Key::of(uri)).filter(|document| document.text.is_some());
+        let Some(document) = known else { return Changed::Ignored };
+        document.generation = generation;
+        document.text = None;
+        Changed::Lost(SyncError::Unreadable { why })
     }
 
     /// Forgets a document.

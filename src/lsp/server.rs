@@ -69,12 +69,18 @@ impl Server {
         }
     }
 
-    async fn lost_track(&self, uri: &Uri, error: &SyncError) {
+    /// A change that could not be read leaves us without the text. No diagnostic is better than one on a wrong line.
+    fn misread(&self, uri: &Uri, why: String) {
+        let Changed::Lost(error) = self.editor.documents.lose(uri, why) else { return };
+        let (editor, message) = (self.editor.clone(), self.lost_track(uri, &error));
+        task::spawn("misread", async move { editor.warn(message).await });
+    }
+
+    /// Forgets what was said about a document; what the user should know of it.
+    fn lost_track(&self, uri: &Uri, error: &SyncError) -> String {
         self.analysis.forget(uri);
         let name = display_name(uri);
-        let message =
-            format!("ktl lost track of {name}: {error}. Close the file and open it again to have it checked");
-        self.editor.warn(message).await;
+        format!("ktl lost track of {name}: {error}. Close the file and open it again to have it checked")
     }
 }
 
@@ -135,7 +141,10 @@ impl LanguageServer for Server {
                 self.desk.text_changed(&snapshot.uri);
                 self.analysis.start(snapshot);
             }
-            Changed::Lost(error) => self.lost_track(&params.text_document.uri, &error).await,
+            Changed::Lost(error) => {
+                let message = self.lost_track(&params.text_document.uri, &error);
+                self.editor.warn(message).await;
+            }
             Changed::Ignored => {}
         }
     }

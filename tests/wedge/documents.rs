@@ -1,6 +1,6 @@
 //! Documents that are huge, oddly named, or changed where they have no text.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::editor::Editor;
 use crate::{profile, ready, shipped, wire};
@@ -42,6 +42,31 @@ fn a_change_that_cannot_be_right_is_said_once_and_healed_by_the_whole_text() {
     editor.diagnostics(VALUES, one_error);
     editor.change(VALUES, 5, Some([0, 5, 0, 2]), "x");
     editor.message("ends before it starts");
+    editor.quit();
+}
+
+#[test]
+fn a_change_that_cannot_be_read_is_said_once_and_healed_by_opening_the_file_again() {
+    let mut editor = ready();
+    editor.open(VALUES, "a: b: c\n");
+    editor.diagnostics(VALUES, one_error);
+    for version in 2..9 {
+        let document = json!({ "uri": VALUES, "version": version });
+        let change = json!({ "range": { "start": 7 }, "text": "x" });
+        editor.notify(
+            "textDocument/didChange",
+            json!({ "textDocument": document, "contentChanges": [change] }),
+        );
+    }
+    let message = editor.message("lost track");
+    assert!(
+        message.contains("/w/values.yaml") && message.contains("not what the protocol says"),
+        "{message}"
+    );
+    editor.diagnostics(VALUES, <[Value]>::is_empty);
+    editor.close(VALUES);
+    editor.open(VALUES, "a: b: c\n");
+    editor.diagnostics(VALUES, one_error);
     editor.quit();
 }
 

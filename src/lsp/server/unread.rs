@@ -2,10 +2,12 @@
 //!
 //! The router drops such a notification, and nobody answers one, so the user would only see that nothing happens. The
 //! log says which it was and why; once for each method, because a client that gets one wrong gets all of them wrong.
+//! A change that was dropped costs the document its text, until the whole of it comes again.
 
 use std::collections::HashSet;
 use std::task::{Context, Poll};
 
+use lsp_types::Uri;
 use lsp_types::notification::{
     DidChangeConfiguration, DidChangeTextDocument, DidChangeWatchedFiles, DidChangeWorkspaceFolders,
     DidCloseTextDocument, DidOpenTextDocument, Initialized, Notification, WorkDoneProgressCancel,
@@ -13,7 +15,10 @@ use lsp_types::notification::{
 use serde::Deserialize;
 use serde_json::Value;
 use tower::Service;
+use tower_lsp::LspService;
 use tower_lsp::jsonrpc::Request;
+
+use super::Server;
 
 /// Says why params cannot be read, if they cannot.
 type Read = fn(&Value) -> Option<serde_json::Error>;
@@ -30,50 +35,65 @@ const TAKEN: [(&str, Read); 8] = [
     taken::<WorkDoneProgressCancel>(),
 ];
 
-/// A service that says what it cannot read.
-pub(crate) struct Reading<S> {
-    service: S,
+/// The service, and a word about what it cannot read.
+pub(crate) struct Reading {
+    service: LspService<Server>,
     told: HashSet<&'static str>,
 }
 
-impl<S> Reading<S> {
-    pub(crate) fn new(service: S) -> Self {
+impl Reading {
+    pub(crate) fn new(service: LspService<Server>) -> Self {
         Self { service, told: HashSet::new() }
     }
 
-    /// What to log about a message, if there is something to say that was not said before.
-    fn complaint(&mut self, request: &Request) -> Option<(&'static str, String)> {
-        if request.id().is_some() {
-            return None;
+    /// Says what is wrong with a message, if it is a notification of ours that cannot be read.
+    fn look_at(&mut self, message: &Request) {
+        let Some((method, why)) = unreadable(message) else { return };
+        if method == DidChangeTextDocument::METHOD
+            && let Some(uri) = document_of(message.params())
+        {
+            self.service.inner().misread(&uri, why.clone());
         }
-        let (method, read) = TAKEN.into_iter().find(|(method, _)| *method == request.method())?;
-        let error = match request.params() {
-            Some(params) => read(params)?.to_string(),
-            None => "it has no params".to_owned(),
-        };
-        self.told.insert(method).then_some((method, error))
+        if self.told.insert(method) {
+            tracing::warn!(
+                method,
+                why,
+                "notification ignored: its params are not what the protocol says; another such one is not logged"
+            );
+        }
     }
 }
 
-impl<S: Service<Request>> Service<Request> for Reading<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
+impl Service<Request> for Reading {
+    type Response = <LspService<Server> as Service<Request>>::Response;
+    type Error = <LspService<Server> as Service<Request>>::Error;
+    type Future = <LspService<Server> as Service<Request>>::Future;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.service.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        if let Some((method, error)) = self.complaint(&request) {
-            tracing::warn!(
-                method,
-                error,
-                "notification ignored: its params are not what the protocol says; another such one is not logged"
-            );
-        }
-        self.service.call(request)
+    fn call(&mut self, message: Request) -> Self::Future {
+        self.look_at(&message);
+        self.service.call(message)
     }
+}
+
+/// The method of a notification of ours that cannot be read, and why it cannot.
+fn unreadable(message: &Request) -> Option<(&'static str, String)> {
+    if message.id().is_some() {
+        return None;
+    }
+    let (method, read) = TAKEN.into_iter().find(|(method, _)| *method == message.method())?;
+    let why = match message.params() {
+        Some(params) => read(params)?.to_string(),
+        None => "it has no params".to_owned(),
+    };
+    Some((method, why))
+}
+
+fn document_of(params: Option<&Value>) -> Option<Uri> {
+    params?.get("textDocument")?.get("uri")?.as_str()?.parse().ok()
 }
 
 const fn taken<N: Notification>() -> (&'static str, Read)
@@ -89,32 +109,35 @@ mod tests {
 
     use super::*;
 
-    fn complaints(messages: &[(&'static str, Option<Value>)]) -> Vec<(&'static str, String)> {
-        let mut reading = Reading::new(());
-        let request = |(method, params): &(&'static str, Option<Value>)| match params {
-            Some(params) => Request::build(*method).params(params.clone()).finish(),
-            None => Request::build(*method).finish(),
+    fn notification(method: &'static str, params: Option<Value>) -> Option<(&'static str, String)> {
+        let message = Request::build(method);
+        let message = match params {
+            Some(params) => message.params(params),
+            None => message,
         };
-        messages.iter().filter_map(|message| reading.complaint(&request(message))).collect()
+        unreadable(&message.finish())
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_once_with_its_reason() {
-        let wrong = ("textDocument/didChange", Some(json!({ "textDocument": 7 })));
-        let absent = ("textDocument/didClose", None);
-        let told = complaints(&[wrong.clone(), wrong, absent]);
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].0 == "textDocument/didChange" && told[0].1.contains("invalid type"), "{told:?}");
-        assert_eq!(told[1], ("textDocument/didClose", "it has no params".to_owned()));
+    fn what_cannot_be_read_is_named_with_its_reason() {
+        let wrong = notification("textDocument/didChange", Some(json!({ "textDocument": 7 })));
+        let (method, why) = wrong.unwrap();
+        assert!(method == "textDocument/didChange" && why.contains("invalid type"), "{why}");
+        let absent = notification("textDocument/didClose", None);
+        assert_eq!(absent, Some(("textDocument/didClose", "it has no params".to_owned())));
     }
 
     #[test]
-    fn what_can_be_read_or_is_not_ours_is_no_complaint() {
-        let token = ("window/workDoneProgress/cancel", Some(json!({ "token": 7 })));
-        let others = [("initialized", Some(json!({}))), ("$/setTrace", None), ("no/such/method", None)];
-        assert_eq!(complaints(&[&[token], &others[..]].concat()), []);
-        let mut reading = Reading::new(());
-        let request = Request::build("textDocument/didChange").params(json!({})).id(1).finish();
-        assert_eq!(reading.complaint(&request), None, "a request is answered");
+    fn what_can_be_read_or_is_not_ours_is_left_alone() {
+        for (method, params) in [
+            ("window/workDoneProgress/cancel", Some(json!({ "token": 7 }))),
+            ("initialized", Some(json!({}))),
+            ("$/setTrace", None),
+            ("no/such/method", None),
+        ] {
+            assert_eq!(notification(method, params), None, "{method}");
+        }
+        let answered = Request::build("textDocument/didChange").params(json!({})).id(1).finish();
+        assert_eq!(unreadable(&answered), None, "a request is answered");
     }
 }
