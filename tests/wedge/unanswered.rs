@@ -29,6 +29,25 @@ fn a_cancel_reaches_an_agent_that_was_away_and_what_it_stopped_is_told() {
 }
 
 #[test]
+fn a_cancel_of_a_run_whose_agent_is_away_reaches_it_when_it_is_back() {
+    let scene = Scene::of(&FILES, vec![line("on its way")]);
+    let mut editor = scene.editor(&profile::vscode());
+    let session = apply(&mut editor, json!({}));
+    editor.receive("window/logMessage", |params| {
+        params["message"].as_str().is_some_and(|line| line.contains("on its way"))
+    });
+    scene.agent.be_away(true);
+    let cancel = editor.execute("ktl.cancel", json!({}));
+    assert!(editor.response(cancel).is_ok());
+    editor.message("told to stop as soon as the agent answers");
+    scene.agent.be_away(false);
+    editor.message("was asked to stop");
+    let said = verdict(&mut editor, &session);
+    assert!(said.contains("web in scripted/shop cancelled"), "{said}");
+    editor.quit();
+}
+
+#[test]
 fn a_cancel_of_what_the_agent_never_heard_of_says_that_nothing_was_started() {
     let scene = Scene::of(&FILES, Vec::new());
     scene.agent.on_start(Start::RequestLost);

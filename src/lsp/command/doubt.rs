@@ -1,5 +1,5 @@
-//! A run that nobody can see: its start was never answered, or it cannot be followed. It may run all the same, so a wish
-//! to stop it goes to the agent, and what the agent knows of it is told.
+//! A wish to stop what cannot be seen: a run whose start was never answered, one that cannot be followed, or one whose
+//! agent is away. It may run all the same, so the wish goes to the agent, and what the agent knows is told.
 
 use std::time::Duration;
 

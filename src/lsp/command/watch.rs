@@ -132,9 +132,14 @@ impl Desk {
     fn pass_cancel(&self, agent: Agent, session: String) {
         let desk = self.clone();
         task::spawn("cancel", async move {
-            if let Err(error) = agent.cancel(&session).await {
-                desk.say(MessageType::ERROR, format!("session {session} was not cancelled: {error}")).await;
+            let Err(error) = agent.cancel(&session).await else { return };
+            if error.is_final() {
+                let message = format!("session {session} was not cancelled: {error}");
+                return desk.say(MessageType::ERROR, message).await;
             }
+            let message = format!("session {session} is told to stop as soon as the agent answers: {error}");
+            desk.say(MessageType::WARNING, message).await;
+            desk.insist_on_cancel(&agent, &session).await;
         });
     }
 
