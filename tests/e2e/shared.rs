@@ -1,9 +1,8 @@
 //! Several editors and terminals, one session; several sessions, one release.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::editor::Editor;
-use crate::story::{Story, apply, facts, verdict};
+use crate::story::{Story, apply, assert_logged, facts, verdict};
 use crate::terminal::run;
 
 #[test]
@@ -25,16 +24,32 @@ fn two_editors_on_one_session_see_the_same() {
     let agent = story.agent();
     let frames = agent.export(&id);
     assert_eq!(facts(&frames, "started").len(), 1, "the second joined the run of the first");
-    let lines: Vec<&str> = facts(&frames, "line").iter().filter_map(|line| line["text"].as_str()).collect();
     for mut editor in [first, second] {
-        let log = logged(&mut editor);
-        for line in &lines {
-            let count = log.iter().filter(|message| message.ends_with(line)).count();
-            let expected = lines.iter().filter(|other| other.ends_with(line)).count();
-            assert_eq!(count, expected, "{line:?} in {log:#?}");
-        }
+        assert_logged(&mut editor, "web", &id, &frames);
         editor.quit();
     }
+}
+
+#[test]
+fn an_editor_that_leaves_a_shared_session_takes_nothing_from_the_other() {
+    let Some(story) = Story::begin("leaves", &["web", "gated"]) else { return };
+    let mut first = story.editor();
+    let started = apply(&mut first, json!({ "release": "web" }));
+    story.namespace.wait_for_gate();
+    let helm = story.helms();
+    let mut second = story.editor();
+    let request = second.execute("ktl.attach", json!({ "sessionId": started.session }));
+    second.response(request).expect("ktl.attach is accepted");
+    second.receive("$/progress", |params| params["value"]["kind"] == "begin");
+    // The one who started it goes, in an orderly way.
+    first.quit();
+    assert_eq!((story.helms(), helm.len()), (helm.clone(), 1), "the same helm works on");
+    story.namespace.open_gate();
+    let verdict = verdict(&mut second, &started);
+    assert!(verdict.contains("done"), "{verdict}");
+    let frames = story.agent().export(&started.session);
+    assert_logged(&mut second, "web", &started.session, &frames);
+    second.quit();
 }
 
 #[test]
@@ -86,9 +101,4 @@ fn a_second_apply_of_a_release_waits_and_names_the_session_ahead() {
     assert_eq!(story.revisions("web").len(), 2);
     first.quit();
     second.quit();
-}
-
-fn logged(editor: &mut Editor) -> Vec<String> {
-    let text = |message: &Value| message["params"]["message"].as_str().unwrap_or_default().to_owned();
-    editor.take_all("window/logMessage").iter().map(text).collect()
 }

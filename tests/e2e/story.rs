@@ -177,6 +177,40 @@ pub(crate) fn facts<'a>(frames: &'a [Value], kind: &str) -> Vec<&'a Value> {
     frames.iter().map(|frame| &frame["fact"][kind]).filter(|fact| !fact.is_null()).collect()
 }
 
+/// What a fact is in an editor's log: lines, notes and warnings of the cluster.
+fn line_of(fact: &Value) -> Option<String> {
+    let event = &fact["event"];
+    if event["warning"] == true {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (kind, name) = (text(&event["object"]["kind"]), text(&event["object"]["name"]));
+        return Some(format!("{kind} {name}: {}: {}", text(&event["reason"]), text(&event["message"])));
+    }
+    let said = fact["line"]["text"].as_str().or(fact["note"]["text"].as_str());
+    said.map(str::to_owned)
+}
+
+/// Fails unless the editor's log has each line of the session once, in the order of its frames.
+#[track_caller]
+pub(crate) fn assert_logged(editor: &mut Editor, release: &str, session: &str, frames: &[Value]) {
+    let prefix = format!("{release} {session}: ");
+    let text = |message: &Value| {
+        let text = message["params"]["message"].as_str().unwrap_or_default();
+        text.strip_prefix(&prefix).map(str::to_owned)
+    };
+    let is_line = |params: &Value| params["message"].as_str().is_some_and(|text| text.starts_with(&prefix));
+    let recorded: Vec<String> = frames.iter().filter_map(|frame| line_of(&frame["fact"])).collect();
+    assert!(!recorded.is_empty(), "the session has no lines");
+    let log: Vec<String> =
+        recorded.iter().filter_map(|_| text(&editor.receive("window/logMessage", is_line))).collect();
+    assert_eq!(log, recorded);
+    // The log is written beside everything else: what comes now comes before the answer to a request made later.
+    let request = editor.execute("ktl.showSessions", json!({}));
+    editor.response(request).expect("the sessions are listed");
+    editor.message(" session");
+    let more: Vec<_> = editor.take_all("window/logMessage").iter().filter_map(text).collect();
+    assert!(more.is_empty(), "told twice: {more:#?}");
+}
+
 /// A program of ours for the user with this home, who has not set any of our variables.
 pub(crate) fn program_of(home: &Path, name: &str) -> Command {
     let mut command = Command::new(binaries().join(name));

@@ -27,7 +27,8 @@ pub(crate) fn ran(command: &mut Command) -> Ran {
     finish(begun(command))
 }
 
-fn start(story: &Story, arguments: &[&str]) -> Child {
+/// Starts `ktl-lsp` in the workspace and lets it run.
+pub(crate) fn start(story: &Story, arguments: &[&str]) -> Child {
     begun(story.program("ktl-lsp").args(arguments))
 }
 
@@ -36,7 +37,8 @@ fn begun(command: &mut Command) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
 }
 
-fn finish(child: Child) -> Ran {
+/// Waits for the end of a command.
+pub(crate) fn finish(child: Child) -> Ran {
     let output = child.wait_with_output().expect("ktl-lsp can be waited for");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("ktl-lsp prints UTF-8");
     Ran {
