@@ -99,7 +99,7 @@ impl Desk {
         };
         if self.runs().update(&session, |held| held.read_anew(&found)).is_none() {
             let key = found.meta.as_ref().map(|meta| meta.workspace.as_str()).unwrap_or_default();
-            self.add_recorded(&agent, &found, root_of(&self.folders(), key));
+            self.runs().add(Self::recorded_run(&agent, &found, root_of(&self.folders(), key)));
         }
         let meta = found.meta.unwrap_or_default();
         let title = format!("{} {} in {}/{}", meta.command, meta.release, meta.cluster, meta.namespace);
@@ -173,14 +173,14 @@ impl Desk {
         self.reveal(agent.clone(), newest.session_id.clone());
     }
 
-    /// Takes in a session that somebody else started.
-    pub(super) fn add_recorded(&self, agent: &Agent, session: &Session, root: Option<PathBuf>) {
+    /// A session that somebody else started, as a run that nothing is known of yet but what the agent lists.
+    pub(super) fn recorded_run(agent: &Agent, session: &Session, root: Option<PathBuf>) -> Held {
         let mut held = Held::recorded(session, root);
         held.agent = Some(agent.clone());
         held.url = Some(session.url.clone())
             .filter(|url| !url.is_empty())
             .or_else(|| agent.url(&session.session_id));
-        self.runs().add(held);
+        held
     }
 
     /// The session that was named, or the one of the release that was named, or the current one.

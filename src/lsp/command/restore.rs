@@ -9,7 +9,7 @@ use super::{Desk, watch::Texts};
 use crate::{
     agent::{Agent, AgentError, Target},
     progress::token_of,
-    runs::{Held, Session, Watching},
+    runs::{Held, Session, Status, Watching},
     task,
 };
 
@@ -63,7 +63,7 @@ impl Desk {
                 continue;
             }
             let Some(watching) = self.runs().claim(&session.session_id) else { continue };
-            self.add_recorded(agent, &session, Some(root));
+            self.runs().add_earlier(Self::recorded_run(agent, &session, Some(root)));
             self.read(agent, &session.session_id).await;
             let folders = self.folders();
             if self.runs().get(&session.session_id).is_some_and(|held| is_elsewhere(&held, &folders)) {
@@ -89,12 +89,14 @@ impl Desk {
     }
 }
 
-/// Of sessions, the last first, the last of each release.
+/// Of sessions, the last first, the last of each release, and those that run: before the last one others may be at
+/// work.
 fn newest(mut sessions: Vec<(Session, PathBuf)>) -> Vec<(Session, PathBuf)> {
     let mut seen = HashSet::new();
     sessions.retain(|(session, root)| {
         let meta = session.meta.clone().unwrap_or_default();
-        seen.insert((root.clone(), meta.cluster, meta.namespace, meta.release))
+        let is_last = seen.insert((root.clone(), meta.cluster, meta.namespace, meta.release));
+        is_last || session.status() == Status::Running
     });
     sessions.truncate(MOST);
     sessions
@@ -124,6 +126,16 @@ mod tests {
         sessions.push(session("of-web", "web"));
         let ids: Vec<_> = newest(sessions).into_iter().map(|(session, _)| session.session_id).collect();
         assert_eq!(ids, ["0", "of-web"]);
+    }
+
+    #[test]
+    fn a_run_that_another_one_waits_for_is_not_hidden_by_it() {
+        let mut sessions = ["waits", "works", "ended"].map(|id| session(id, "web")).to_vec();
+        for (session, _) in &mut sessions[..2] {
+            session.set_status(Status::Running);
+        }
+        let ids: Vec<_> = newest(sessions).into_iter().map(|(session, _)| session.session_id).collect();
+        assert_eq!(ids, ["waits", "works"]);
     }
 
     #[test]

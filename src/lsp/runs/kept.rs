@@ -13,6 +13,9 @@ use super::{Change, Frame, Held, Run, State};
 /// Ended runs beyond this are forgotten, oldest first; the agent still has them.
 const MAX_KEPT: usize = 200;
 
+/// Runs from before our time have lower numbers.
+const FIRST_ADDED: u64 = 1 << 32;
+
 /// Handle; clones share the runs.
 #[derive(Clone, Default)]
 pub(crate) struct Runs {
@@ -32,7 +35,7 @@ struct Kept {
     held: HashMap<String, Held>,
     /// Sessions that a task follows.
     watched: HashSet<String>,
-    /// Ever growing.
+    /// Ever growing; nobody lives to see [`FIRST_ADDED`].
     numbers: u64,
     /// The session that somebody started, attached or opened last.
     current: Option<String>,
@@ -53,10 +56,19 @@ impl Drop for Watching {
 
 impl Runs {
     /// Takes a run in, as the newest of its release; one of the same id is replaced.
-    pub(crate) fn add(&self, mut held: Held) {
+    pub(crate) fn add(&self, held: Held) {
+        self.take_in(held, FIRST_ADDED);
+    }
+
+    /// Takes a run in from before our time: newer than those that came so before it, and older than any other.
+    pub(crate) fn add_earlier(&self, held: Held) {
+        self.take_in(held, 0);
+    }
+
+    fn take_in(&self, mut held: Held, base: u64) {
         let mut kept = self.lock();
         kept.numbers += 1;
-        held.number = kept.numbers;
+        held.number = base + kept.numbers;
         kept.held.insert(held.run.session.clone(), held);
         kept.forget_oldest();
         drop(kept);
@@ -239,6 +251,17 @@ mod tests {
         assert_eq!(of("/w/.ktl.yaml", |_| true).as_deref(), Some("new"));
         assert_eq!(of("/w/.ktl.yaml", |run| run.session != "new").as_deref(), Some("old"));
         assert_eq!(of("/elsewhere/.ktl.yaml", |_| true), None);
+    }
+
+    #[test]
+    fn a_run_from_before_our_time_is_older_than_one_that_was_started_before_it_was_found() {
+        let runs = Runs::default();
+        let held = |session| Held::new(Run::new(session, "web"), "/w".into(), "/w/.ktl.yaml".into());
+        runs.add(held("started"));
+        runs.add_earlier(held("oldest"));
+        runs.add_earlier(held("earlier"));
+        let found: Vec<_> = runs.that(|_| true).into_iter().map(|held| held.run.session).collect();
+        assert_eq!(found, ["started", "earlier", "oldest"]);
     }
 
     #[test]
