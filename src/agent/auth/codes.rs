@@ -5,11 +5,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
+// Tests let its clock stand still and go on.
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::session::{SessionId, Timestamp};
@@ -101,12 +103,6 @@ impl Browsers {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    #[cfg(test)]
-    fn expire(&self) {
-        let now = Instant::now();
-        self.lock().codes.values_mut().for_each(|code| code.until = now);
-    }
 }
 
 /// 256 bits that nobody can guess: two random UUIDs carry 244, hashed so that no fixed bit shows.
@@ -119,6 +115,8 @@ fn random() -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
 
     #[test]
@@ -141,14 +139,26 @@ mod tests {
     }
 
     #[test]
-    fn a_late_code_and_one_of_another_page_are_refused() {
+    fn a_code_of_another_page_is_refused_and_gone() {
         let browsers = Browsers::default();
         let page = SessionId::mint();
         let minted = browsers.mint(Some(page.clone()));
-        browsers.expire();
-        assert_eq!(browsers.redeem(Some(&page), &minted.code), Redeemed::Refused);
-        let minted = browsers.mint(Some(page.clone()));
         assert_eq!(browsers.redeem(Some(&SessionId::mint()), &minted.code), Redeemed::Refused);
         assert_eq!(browsers.redeem(Some(&page), &minted.code), Redeemed::Refused, "it has been seen");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_code_waits_for_a_minute_and_a_browser_stays_for_half_a_day() {
+        let browsers = Browsers::default();
+        let (soon, late) = (browsers.mint(None).code, browsers.mint(None).code);
+        let moment = Duration::from_millis(1);
+        advance(CODE_LIFE.saturating_sub(moment)).await;
+        let Redeemed::Cookie(id) = browsers.redeem(None, &soon) else { panic!("refused") };
+        advance(moment).await;
+        assert_eq!(browsers.redeem(None, &late), Redeemed::Refused);
+        advance(COOKIE_LIFE.saturating_sub(moment * 2)).await;
+        assert!(browsers.knows(&id));
+        advance(moment).await;
+        assert!(!browsers.knows(&id));
     }
 }

@@ -53,3 +53,42 @@ fn refused(page: Option<&SessionId>) -> Refusal {
     let next = format!("go back to your editor and run ktl.openReplay, or run `{attach}` in a terminal");
     Refusal::new(StatusCode::UNAUTHORIZED, "this link was used already, or is older than 60 seconds", next)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, extract::Request};
+    use tokio::time::{Duration, advance};
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::{auth::Browsers, http::routes, journal::Journal, mask::MarkKey, store::sqlite::SqliteStore};
+
+    async fn ask(web: &Web, page: &SessionId, code: &str) -> (StatusCode, String) {
+        let body = serde_json::json!({ "session_id": page.as_str(), "code": code }).to_string();
+        let request = Request::post("/api/v1/auth/code").header("content-type", "application/json");
+        let answer = routes(web.clone()).oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_older_than_a_minute_is_refused_with_the_ways_in() {
+        let home = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&home.path().join("sessions.db")).unwrap();
+        let journal = Journal::new(std::sync::Arc::new(store), MarkKey::random());
+        let (browsers, stop) = (Browsers::default(), CancellationToken::new());
+        let web = Web { journal, browsers: browsers.clone(), base: "http://127.0.0.1:1".into(), stop };
+        let page = SessionId::mint();
+        let (soon, late) = (browsers.mint(Some(page.clone())).code, browsers.mint(Some(page.clone())).code);
+        advance(Duration::from_secs(59)).await;
+        assert_eq!(ask(&web, &page, &soon).await, (StatusCode::NO_CONTENT, String::new()));
+        advance(Duration::from_secs(1)).await;
+        let (status, said) = ask(&web, &page, &late).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        for words in ["older than 60 seconds", "ktl.openReplay", &format!("ktl-lsp attach {page}")] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+}

@@ -64,6 +64,61 @@ async fn a_browser_with_a_cookie_reads_data_and_streams_from_our_page_only() {
     );
 }
 
+/// What serves gRPC does not look at the content type, and a page can send some of these without asking first.
+#[tokio::test]
+async fn a_browser_with_a_cookie_calls_no_service_whatever_it_says_that_it_sends() {
+    let data = Data::new();
+    let agent = Agent::start(&data);
+    publish(&mut agent.mirror().await, vec![frame("s", "one")]).await.unwrap();
+    let url = agent.agent().await.mint_code(MintCodeRequest::default()).await.unwrap().into_inner().url;
+    let body = serde_json::json!({ "code": url.split_once("#k=").unwrap().1 }).to_string();
+    let cookie = raw_cookie(&agent, &body).await;
+    let origin = format!("http://127.0.0.1:{}", agent.port);
+    // An empty message in its frame, which is a valid request of all of these.
+    let empty = "\0\0\0\0\0";
+    let services = [
+        "ktl.control.v1.SessionService/List",
+        "ktl.control.v1.OperationService/Start",
+        "ktl.control.v1.OperationService/Cancel",
+        "ktl.control.v1.AgentService/MintCode",
+        "ktl.api.v1.MirrorService/ListSessions",
+        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    ];
+    let contents = [
+        "application/grpc",
+        "application/grpc+proto",
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "application/json",
+        "Application/GRPC",
+        "text/plain;charset=UTF-8",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=application/grpc",
+        "",
+    ];
+    for service in services {
+        for content in contents {
+            for method in ["POST", "GET"] {
+                let headers = [
+                    ("cookie", cookie.as_str()),
+                    ("origin", &origin),
+                    ("content-type", content),
+                    ("te", "trailers"),
+                ];
+                let answer = agent.http(&format!("{method} /{service}"), &headers, empty).await;
+                let is_refused = answer.status == 403 || answer.header("grpc-status") == Some("7");
+                assert!(is_refused, "{method} {service} as {content:?}: {answer:?}");
+            }
+        }
+    }
+    // The same request of one who has the token is served.
+    let headers =
+        [("x-ktl-token", crate::support::TOKEN), ("content-type", "application/grpc"), ("te", "trailers")];
+    let answer = agent.http(&format!("POST /{}", services[0]), &headers, empty).await;
+    assert!(answer.status == 200 && answer.body.contains("/s/s"), "{answer:?}");
+}
+
 async fn raw_cookie(agent: &Agent, body: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", agent.port)).await.unwrap();

@@ -129,8 +129,8 @@ impl Agent {
     /// One HTTP request on a connection of its own; the answer when the agent closes it.
     pub(crate) async fn http(&self, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut stream = self.send(request, headers, body).await;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
         Answer::parse(&answer)
     }
 
@@ -187,10 +187,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn parse(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    fn parse(answer: &[u8]) -> Self {
+        let (head, body) = split(answer, b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(head.to_vec()).unwrap();
         let status = head[9..12].parse().unwrap();
-        Self { status, head: head.to_ascii_lowercase(), body: unchunked(head, body) }
+        let head = head.to_ascii_lowercase();
+        let body = String::from_utf8_lossy(&unchunked(&head, body)).into_owned();
+        Self { status, head, body }
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -202,17 +205,22 @@ impl Answer {
     }
 }
 
-fn unchunked(head: &str, body: &str) -> String {
-    if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-        return body.to_owned();
+fn split<'a>(text: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let place = text.windows(at.len()).position(|part| part == at)?;
+    Some((&text[..place], &text[place + at.len()..]))
+}
+
+fn unchunked(head: &str, body: &[u8]) -> Vec<u8> {
+    if !head.contains("transfer-encoding: chunked") {
+        return body.to_vec();
     }
-    let (mut whole, mut rest) = (String::new(), body);
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
+    let (mut whole, mut rest) = (Vec::new(), body);
+    while let Some((size, after)) = split(rest, b"\r\n") {
+        let size = usize::from_str_radix(str::from_utf8(size).unwrap(), 16).unwrap();
         if size == 0 {
             break;
         }
-        whole.push_str(&after[..size]);
+        whole.extend(&after[..size]);
         rest = &after[size + 2..];
     }
     whole
