@@ -25,7 +25,7 @@ use std::{ffi::OsString, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use folder::{write_atomically, write_json};
-pub use launch::{LaunchError, Launcher};
+pub use launch::{LaunchError, Launcher, change_environment};
 pub use process::Process;
 pub use run::run;
 pub use tail::{Tail, Tailed, stop};

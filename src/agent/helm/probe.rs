@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tokio::{process::Command, time::timeout};
 
 use super::{Helm, HelmError, Version, argv};
-use crate::shim::Environment;
+use crate::shim::{Environment, change_environment};
 
 /// How long helm may take to say its version. A cold disk needs seconds.
 const VERSION_SECONDS: u64 = 30;
@@ -46,12 +46,7 @@ impl Helm {
     ) -> Result<ReleaseState, HelmError> {
         let mut command = Command::new(&self.program);
         command.args(argv::status(release, namespace, context));
-        for (name, value) in environment {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        change_environment(&mut command, environment);
         let answer = ask("status", &self.program, command, STATUS_SECONDS).await?;
         if answer.status.success() {
             return parse_status(&answer.stdout);

@@ -76,13 +76,18 @@ impl Launcher {
         let mut program = Program::new(&self.program);
         program.arg("shim").arg("--run").arg(at);
         program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(at.join(folder::LOG))?);
-        for (name, value) in environment {
-            match value {
-                Some(value) => program.env(name, value),
-                None => program.env_remove(name),
-            };
-        }
+        change_environment(&mut program, environment);
         Ok(program)
+    }
+}
+
+/// Sets and removes what the environment says.
+pub fn change_environment(program: &mut Program, environment: &Environment) {
+    for (name, value) in environment {
+        match value {
+            Some(value) => program.env(name, value),
+            None => program.env_remove(name),
+        };
     }
 }
 

@@ -63,7 +63,7 @@ impl Work {
                     is_asked = true;
                     tail.terminate();
                 }
-                () = over(until), if !is_asked => {
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() && !is_asked => {
                     (is_asked, is_late) = (true, true);
                     tail.terminate();
                 }
@@ -76,13 +76,6 @@ impl Work {
 pub(super) async fn news(watch: &mut Option<Watch>) -> Seen {
     match watch {
         Some(watch) => watch.feed.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn over(until: Option<Instant>) {
-    match until {
-        Some(until) => sleep_until(until).await,
         None => std::future::pending().await,
     }
 }

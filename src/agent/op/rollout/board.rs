@@ -4,15 +4,14 @@
 //! count only when the workload is *current*: new, changed since the watch began, equal to what was rendered, or
 //! after helm is done. For a Deployment only the pods of its newest `ReplicaSet` count.
 
+mod current;
+
 use std::{
     collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::{ResourceExt as _, core::DynamicObject};
-use serde_json::Value;
-
+use self::current::{is_newest, is_part};
 use super::{Cause, Seen};
 use crate::{
     frame::{ObjectEvent, ObjectRef, ObjectState, ObjectStatus},
@@ -23,6 +22,8 @@ use crate::{
     },
     op::rendered::{Object, Rendered},
 };
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::{ResourceExt as _, core::DynamicObject};
 
 /// How long a pod may fit nowhere before it is said: volumes bind and nodes come up in this time.
 const MAY_PASS: Duration = Duration::from_secs(5);
@@ -347,45 +348,6 @@ impl Board {
                 && own.namespace == name.namespace
                 && kinds::group_of(&own.api_version) == group
         })
-    }
-}
-
-/// Whether a pod belongs to the newest revision of its workload.
-fn is_newest(workload: Option<&DynamicObject>, set: Option<&DynamicObject>, pod: &DynamicObject) -> bool {
-    const REVISION: &str = "deployment.kubernetes.io/revision";
-    let Some(workload) = workload else { return false };
-    if let Some(set) = set {
-        return set.annotations().get(REVISION) == workload.annotations().get(REVISION);
-    }
-    let wanted = workload.data["status"]["updateRevision"].as_str();
-    let has = pod.labels().get("controller-revision-hash").map(String::as_str);
-    wanted.is_none() || has.is_none() || wanted == has
-}
-
-/// Whether everything that was rendered is there as it was rendered; the API server adds defaults of its own, and
-/// leaves out what is empty.
-fn is_part(rendered: &Value, live: &Value) -> bool {
-    match (rendered, live) {
-        (Value::Object(wanted), Value::Object(found)) => wanted
-            .iter()
-            .all(|(key, wanted)| found.get(key).map_or(is_empty(wanted), |found| is_part(wanted, found))),
-        (Value::Array(wanted), Value::Array(found)) => {
-            wanted.len() == found.len()
-                && wanted.iter().zip(found).all(|(wanted, found)| is_part(wanted, found))
-        }
-        _ => rendered == live,
-    }
-}
-
-/// What Kubernetes does not write down: `initialDelaySeconds: 0` is not there when it is read again.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.values().all(is_empty),
-        Value::Bool(true) => false,
     }
 }
 
