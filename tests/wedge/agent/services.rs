@@ -114,7 +114,7 @@ impl SessionService for Script {
         let is_of = |session: &Session| session.meta.as_ref().is_some_and(|meta| meta.workspace == workspace);
         self.here(|state| {
             let sessions = state.sessions.values().map(|told| told.session.clone()).filter(is_of).collect();
-            Ok(ListResponse { sessions })
+            Ok(ListResponse { sessions, ..ListResponse::default() })
         })
     }
 
