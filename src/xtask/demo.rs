@@ -61,7 +61,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let told = Story::prepare(&scene, &tools.neovim, &shots).and_then(|story| story.tell()).and_then(|()| {
         say::line(&format!("the demo took {:.0} s", begun.elapsed().as_secs_f64()));
-        if options.shots.is_some() { readme::pictures(&cache, &scene, &shots) } else { Ok(()) }
+        match options.shots {
+            Some(_) => readme::pictures(&cache, &scene, &shots, place.runs_pods()),
+            None => Ok(()),
+        }
     });
     // However it went: the agent that the editor started is ours to end, and so is what it put into the cluster.
     local_agent::stop(&scratch.path().join("state"))?;

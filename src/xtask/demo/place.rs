@@ -16,7 +16,7 @@ const NAMESPACE: &str = "ktl-demo";
 /// A place, prepared.
 #[derive(Debug)]
 pub(super) enum Place {
-    Made { cluster: Cluster, kubeconfig: PathBuf },
+    Made { cluster: Cluster, kubeconfig: PathBuf, node: NodeKind },
     Users { kubeconfig: PathBuf, _folder: Scratch },
 }
 
@@ -36,7 +36,7 @@ impl Place {
             say::line("the pods of this demo run on paper only: the node is simulated");
         }
         let kubeconfig = cluster.kubeconfig();
-        Ok(Self::Made { cluster, kubeconfig })
+        Ok(Self::Made { cluster, kubeconfig, node: state.node })
     }
 
     fn users(context: &str) -> Result<Self> {
@@ -60,6 +60,11 @@ impl Place {
         }
         say::line(&format!("the demo uses context {context}, and there only the namespace {NAMESPACE}"));
         Ok(Self::Users { kubeconfig, _folder: folder })
+    }
+
+    /// Whether its pods run, and not on paper only: what fails in a pod fails nowhere else.
+    pub(super) fn runs_pods(&self) -> bool {
+        !matches!(self, Self::Made { node: NodeKind::Simulated, .. })
     }
 
     pub(super) fn kubeconfig(&self) -> &Path {
