@@ -35,39 +35,45 @@ use crate::{
     },
 };
 
-/// How often retention and silent publishers are looked after.
-const HOUSEKEEPING: Duration = Duration::from_mins(1);
-
 /// An agent with everything open and bound, that does not serve yet.
 pub struct App {
     config: Config,
-    listener: TcpListener,
-    address: SocketAddr,
+    listeners: Vec<TcpListener>,
+    urls: Urls,
     router: Router,
     journal: Journal,
     publishers: Publishers,
     operations: Operations,
     shutdown: Shutdown,
-    // Released last, when nothing of ours touches the folder any more.
-    _lock: Lock,
+    // Released last, when nothing of ours touches the files any more.
+    _locks: Vec<Lock>,
+}
+
+/// Where the agent is reached.
+struct Urls {
+    grpc: String,
+    http: String,
 }
 
 impl App {
     /// Opens and binds. Nothing runs and nobody is served before [`App::run`].
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let data = &config.data;
+        // First of all: a file of somebody else is left as it is, and nothing is made beside it.
+        SqliteStore::recognize(&config.store)?;
         private_folder(data).with_context(|| format!("cannot use --data {}", data.display()))?;
-        let lock = Lock::take(data)?;
-        let store = SqliteStore::open(&data.join("sessions.db"))?;
+        let mut locks = vec![Lock::take(data)?];
+        if config.store.parent() != Some(data.as_path()) {
+            locks.push(Lock::take_file(&config.store)?);
+        }
+        let store = SqliteStore::open(&config.store)?;
         let journal = Journal::new(Arc::new(store), MarkKey::new(key(data, "marks.key")?));
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}: is another agent running?", config.listen))?;
-        let address = listener.local_addr().context("the port that was bound has no address")?;
+        let (listeners, bound) = bind(&config).await?;
+        let urls = urls(&config, &bound);
         let shutdown = Shutdown::default();
         let publishers = Publishers::default();
         let operations = operations(&config, &journal)?;
-        let base: Arc<str> = config.public_url.clone().unwrap_or_else(|| url(&config, address)).into();
+        let base: Arc<str> = config.public_url.clone().unwrap_or_else(|| urls.http.clone()).into();
         let browsers = Browsers::default();
         let stop = shutdown.token.clone();
         let services = Services {
@@ -80,24 +86,23 @@ impl App {
             stop: stop.clone(),
         };
         let web = Web { journal: journal.clone(), browsers: browsers.clone(), base, stop };
-        let hosts = Hosts::new(address, config.public_url.as_deref());
+        let hosts = Hosts::new(&bound, config.public_url.as_deref());
         let door = Door { hosts, token: config.token.clone(), browsers };
         let operate = Operate::new(operations.clone(), Arc::clone(&services.base));
         let grpc =
             grpc::routes(services, |routes| routes.add_service(grpc::operation_server(operate))).await?;
         let router = router(grpc, web, door);
-        Ok(Self { config, listener, address, router, journal, publishers, operations, shutdown, _lock: lock })
+        Ok(Self { config, listeners, urls, router, journal, publishers, operations, shutdown, _locks: locks })
     }
 
     /// The line that says that the agent is ready, and where.
     pub fn ready(&self) -> String {
-        let url = url(&self.config, self.address);
-        json!({ "ready": { "grpc": url, "http": url } }).to_string()
+        json!({ "ready": { "grpc": self.urls.grpc, "http": self.urls.http } }).to_string()
     }
 
     /// Serves until `stop` says why to end, then takes everything down within the grace and says how that went.
     pub async fn run(self, stop: impl Future<Output = String>) -> anyhow::Result<()> {
-        let Self { config, listener, router, journal, publishers, operations, shutdown, .. } = self;
+        let Self { config, listeners, router, journal, publishers, operations, shutdown, .. } = self;
         operations.ask_helm();
         // Before anybody is served: whoever asks for a session finds it running.
         tokio::pin!(stop);
@@ -115,9 +120,12 @@ impl App {
             tracing::info!(operations = adopted, "going on with what the last agent left");
         }
         operations.sweep_uploads();
-        let limits = serve::Limits::of_process();
-        let serving = serve::serve(listener, router, config.tls.clone(), limits, shutdown.clone());
-        shutdown.tasks.spawn(serving);
+        let mut limits = serve::Limits::of_process();
+        limits.connections /= listeners.len().max(1);
+        for listener in listeners {
+            let (router, tls) = (router.clone(), config.tls.clone());
+            shutdown.tasks.spawn(serve::serve(listener, router, tls, limits, shutdown.clone()));
+        }
         shutdown.tasks.spawn(housekeeping(journal.clone(), publishers, &config, shutdown.clone()));
         let why = tokio::select! {
             why = &mut stop => why,
@@ -161,6 +169,24 @@ fn router(grpc: Router, web: Web, door: Door) -> Router {
     http::harden(all.layer(from_fn_with_state(door, guard)))
 }
 
+/// Both doors are on every port: who splits them does so with a firewall, and the same rules hold behind it.
+async fn bind(config: &Config) -> anyhow::Result<(Vec<TcpListener>, Vec<SocketAddr>)> {
+    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+    for address in [Some(config.listen), config.http_listen].into_iter().flatten() {
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}: is another agent running?"))?;
+        bound.push(listener.local_addr().context("the port that was bound has no address")?);
+        listeners.push(listener);
+    }
+    Ok((listeners, bound))
+}
+
+fn urls(config: &Config, bound: &[SocketAddr]) -> Urls {
+    let url = |address: Option<&SocketAddr>| address.map(|address| url(config, *address)).unwrap_or_default();
+    Urls { grpc: url(bound.first()), http: url(bound.last()) }
+}
+
 fn url(config: &Config, address: SocketAddr) -> String {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     // An agent on every address is reached on this machine under this one.
@@ -179,8 +205,9 @@ fn housekeeping(
     shutdown: Shutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
     let (retention, timeout) = (config.retention.clone(), config.publisher_timeout);
+    let every = config.prune_interval;
     async move {
-        let mut ticks = interval(HOUSEKEEPING);
+        let mut ticks = interval(every);
         loop {
             tokio::select! {
                 () = shutdown.token.cancelled() => return,

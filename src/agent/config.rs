@@ -1,5 +1,7 @@
 //! What was typed, and what it means.
 
+mod public;
+
 use std::{
     fs,
     net::{SocketAddr, ToSocketAddrs as _},
@@ -11,6 +13,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use tokio_rustls::rustls::ServerConfig;
 
+pub use self::public::{PublicArgs, double_dashes, unused_environment};
 use crate::{auth::Token, clusters::ClusterSpec, serve, store::Retention};
 
 /// Runs Helm operations near the cluster and keeps every one as a durable session.
@@ -76,14 +79,23 @@ pub struct ServeArgs {
     /// Seconds of silence after which a session that only clients publish to is given up for lost.
     #[arg(long, value_name = "SECS", default_value_t = 3600)]
     pub publisher_timeout: u64,
+    /// Flags that the public agent has too.
+    #[command(flatten)]
+    pub public: PublicArgs,
 }
 
 /// How to serve, checked.
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Folder of the sessions.
+    /// Where to listen too.
+    pub http_listen: Option<SocketAddr>,
+    /// Folder of everything but the sessions.
     pub data: PathBuf,
+    /// File of the sessions.
+    pub store: PathBuf,
+    /// Folders in which public requests may name files.
+    pub allow: Vec<PathBuf>,
     /// The secret of clients.
     pub token: Option<Token>,
     /// Whether requests may name kubeconfig files.
@@ -104,6 +116,8 @@ pub struct Config {
     pub publisher_timeout: Duration,
     /// What is kept.
     pub retention: Retention,
+    /// How often that is looked after.
+    pub prune_interval: Duration,
 }
 
 /// Everything that is wrong with a command line, one a line.
@@ -116,34 +130,31 @@ impl Config {
     pub fn new(args: ServeArgs) -> Result<Self, Mistakes> {
         let mut mistakes = Vec::new();
         let mut note = |mistake: String| mistakes.push(mistake);
-        let listen = check(address(&args.listen), &mut note);
-        if args.data.is_none() {
+        let places = public::places(args.data.as_deref(), args.public.mirror_store.as_deref());
+        if places.is_none() {
             note("--data is required: name a folder for the sessions, such as --data /var/lib/ktl".into());
         }
-        let token = args.token_file.as_deref().map(token);
-        let has_token = token.is_some();
-        let token = token.and_then(|token| check(token, &mut note));
-        if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !has_token {
-            note(format!(
-                "--listen {}: everybody could use this agent; name a secret with --token-file, or listen on 127.0.0.1",
-                args.listen
-            ));
-        }
-        if args.local && !has_token {
-            note("--local: requests may name kubeconfigs, whose plugins run as you; add --token-file".into());
-        }
-        if args.local && listen.is_some_and(|listen| !listen.ip().is_loopback()) {
-            note(format!("--local: --listen {} is open to others; listen on 127.0.0.1", args.listen));
-        }
+        let listen = check(address("--listen", &args.listen), &mut note);
+        let http_listen = args.public.http_listen.as_deref().filter(|text| !text.is_empty());
+        let http_listen = http_listen.and_then(|text| check(address("--http-listen", text), &mut note));
+        let token = token(&args).and_then(|token| check(token, &mut note));
+        check_exposure(&args, [listen, http_listen], &mut note);
         let public_url = args.public_url.as_deref().map(public_url).and_then(|url| check(url, &mut note));
-        let tls = check(tls(args.tls_cert.as_deref(), args.tls_key.as_deref()), &mut note).flatten();
-        let clusters = args.cluster.iter().filter_map(|text| check(cluster(text), &mut note)).collect();
-        let (Some(listen), Some(data), true) = (listen, args.data, mistakes.is_empty()) else {
+        let tls = check(tls(&args), &mut note).flatten();
+        let clusters = args.cluster.iter().filter_map(|text| check(cluster(text), &mut note));
+        let clusters = clusters.chain(args.public.cluster()).collect();
+        let allow =
+            args.public.allow_path.iter().filter_map(|path| check(allowed(path), &mut note)).collect();
+        let (Some(listen), Some((data, store)), true) = (listen, places, mistakes.is_empty()) else {
             return Err(Mistakes(mistakes));
         };
+        let retention = retention(&args);
         Ok(Self {
             listen,
+            http_listen,
             data,
+            store,
+            allow,
             token,
             local: args.local,
             helm: args.helm,
@@ -153,9 +164,49 @@ impl Config {
             idle_exit: args.idle_exit.map(Duration::from_secs),
             grace: Duration::from_secs(args.grace),
             publisher_timeout: Duration::from_secs(args.publisher_timeout),
-            retention: if args.local { local_retention() } else { Retention::default() },
+            retention,
+            prune_interval: match args.public.prune_interval {
+                Duration::ZERO => Duration::from_mins(1),
+                set => set.max(Duration::from_secs(1)),
+            },
         })
     }
+}
+
+/// An address that others reach needs a secret; what `--local` allows is for one user only.
+fn check_exposure(args: &ServeArgs, listens: [Option<SocketAddr>; 2], note: &mut impl FnMut(String)) {
+    let has_token = args.token_file.is_some() || args.public.token.is_some();
+    let typed = [
+        ("--listen", args.listen.as_str()),
+        ("--http-listen", args.public.http_listen.as_deref().unwrap_or("")),
+    ];
+    for ((flag, text), bound) in typed.into_iter().zip(listens) {
+        if bound.is_none_or(|bound| bound.ip().is_loopback()) {
+            continue;
+        }
+        if !has_token {
+            note(format!(
+                "{flag} {text}: everybody could use this agent; name a secret with --token-file, or listen on 127.0.0.1"
+            ));
+        }
+        if args.local {
+            note(format!("--local: {flag} {text} is open to others; listen on 127.0.0.1"));
+        }
+    }
+    if args.local && !has_token {
+        note("--local: requests may name kubeconfigs, whose plugins run as you; add --token-file".into());
+    }
+}
+
+/// What is asked for; what is not has the default of its kind of agent.
+fn retention(args: &ServeArgs) -> Retention {
+    let mut keep = if args.local { local_retention() } else { Retention::default() };
+    let public = &args.public;
+    keep.max_sessions = Some(public.max_sessions).filter(|most| *most > 0).or(keep.max_sessions);
+    keep.max_bytes = Some(public.max_bytes).filter(|most| *most > 0).or(keep.max_bytes);
+    keep.max_age = Some(public.max_age).filter(|most| !most.is_zero()).or(keep.max_age);
+    keep.max_frames = Some(public.max_frames).filter(|most| *most > 0);
+    keep
 }
 
 /// What the agent of one user keeps: nobody looks after its disk.
@@ -172,15 +223,21 @@ fn check<T>(result: Result<T, String>, note: &mut impl FnMut(String)) -> Option<
     result.map_err(note).ok()
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+fn address(flag: &str, text: &str) -> Result<SocketAddr, String> {
     // ":7443" means every address, as for the public agent.
     let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
     let expected = "expected ADDRESS:PORT, such as 127.0.0.1:7443";
-    let found = full.to_socket_addrs().map_err(|error| format!("--listen {text}: {error}; {expected}"))?;
-    found.into_iter().next().ok_or_else(|| format!("--listen {text}: no address; {expected}"))
+    let found = full.to_socket_addrs().map_err(|error| format!("{flag} {text}: {error}; {expected}"))?;
+    found.into_iter().next().ok_or_else(|| format!("{flag} {text}: no address; {expected}"))
 }
 
-fn token(path: &Path) -> Result<Token, String> {
+fn token(args: &ServeArgs) -> Option<Result<Token, String>> {
+    // As for the public agent: an empty token is none.
+    let typed = args.public.token.as_deref().and_then(Token::new).map(Ok);
+    typed.or_else(|| args.token_file.as_deref().map(token_in))
+}
+
+fn token_in(path: &Path) -> Result<Token, String> {
     let name = path.display();
     let text = fs::read_to_string(path).map_err(|error| format!("--token-file {name}: {error}"))?;
     Token::new(&text)
@@ -195,8 +252,15 @@ fn public_url(text: &str) -> Result<String, String> {
     if good { Ok(url.to_owned()) } else { Err(format!("--public-url {text}: {expected}")) }
 }
 
-fn tls(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<Arc<ServerConfig>>, String> {
-    let (cert, key) = match (cert, key) {
+fn tls(args: &ServeArgs) -> Result<Option<Arc<ServerConfig>>, String> {
+    let clients = args.public.tls_client_ca.as_deref();
+    let (cert, key) = match (args.tls_cert.as_deref(), args.tls_key.as_deref()) {
+        (None, None) if clients.is_some() => {
+            return Err(
+                "--tls-client-ca needs --tls-cert and --tls-key: without TLS nobody shows a certificate"
+                    .into(),
+            );
+        }
         (None, None) => return Ok(None),
         (Some(cert), Some(key)) => (cert, key),
         (Some(_), None) => return Err("--tls-cert needs --tls-key".into()),
@@ -206,7 +270,15 @@ fn tls(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<Arc<ServerConfi
         fs::read(path).map_err(|error| format!("{flag} {}: {error}", path.display()))
     };
     let (cert, key) = (read("--tls-cert", cert)?, read("--tls-key", key)?);
-    serve::tls(&cert, &key).map(Some).map_err(|error| error.to_string())
+    let clients = clients.map(|path| read("--tls-client-ca", path)).transpose()?;
+    serve::tls(&cert, &key, clients.as_deref()).map(Some).map_err(|error| error.to_string())
+}
+
+/// A folder as the system knows it, without links: requests are compared with this.
+fn allowed(path: &Path) -> Result<PathBuf, String> {
+    let shown = path.display();
+    let found = fs::canonicalize(path).map_err(|error| format!("--allow-path {shown}: {error}"))?;
+    if found.is_dir() { Ok(found) } else { Err(format!("--allow-path {shown}: it is no folder")) }
 }
 
 fn cluster(text: &str) -> Result<ClusterSpec, String> {

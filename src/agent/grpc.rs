@@ -11,7 +11,7 @@ mod operation;
 mod retention;
 mod session;
 mod status;
-mod unserved;
+mod work;
 
 use std::sync::Arc;
 
@@ -106,12 +106,12 @@ pub async fn routes(
         .add_service(serve!(SessionServiceServer, session::Sessions(services.clone())))
         .add_service(serve!(RetentionServiceServer, retention::Keeper(services.clone())))
         .add_service(serve!(AgentServiceServer, agent::Agent(services.clone())))
-        .add_service(serve!(MirrorServiceServer, mirror::Mirror(services)))
+        .add_service(serve!(MirrorServiceServer, mirror::Mirror(services.clone())))
         .add_service(serve!(AgentInfoServiceServer, info::Info))
-        .add_service(serve!(LogServiceServer, unserved::Unserved))
-        .add_service(serve!(BuildServiceServer, unserved::Unserved))
-        .add_service(serve!(DeployServiceServer, unserved::Unserved))
-        .add_service(serve!(VerifyServiceServer, unserved::Unserved));
+        .add_service(serve!(LogServiceServer, work::Logs(services.clone())))
+        .add_service(serve!(BuildServiceServer, work::Builds(services.clone())))
+        .add_service(serve!(DeployServiceServer, work::Deploys(services.clone())))
+        .add_service(serve!(VerifyServiceServer, work::Verifies(services)));
     let router = more(routes).into_axum_router().reset_fallback();
     Ok(router.layer(CatchPanicLayer::custom(panicked)))
 }

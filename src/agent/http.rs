@@ -1,11 +1,14 @@
 //! HTTP for browsers and scripts: sessions as JSON, their frames as lines and as events, and the page.
 //!
-//! Errors are JSON, `{"error", "next"}`: what went wrong and what to do. There is no CORS: no other page may read.
+//! Errors are JSON, `{"error", "next"}`: what went wrong and what to do; those of the public gateway below
+//! `/api/v1/mirror/` are its clients' plain text. There is no CORS: no other page may read.
 
 mod browser;
 mod error;
 mod events;
 mod json;
+mod mirror;
+mod pace;
 mod page;
 mod sessions;
 
@@ -21,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tower_http::{set_header::SetResponseHeaderLayer, timeout::RequestBodyTimeoutLayer};
 
 pub use self::error::Refusal;
-pub(crate) use self::json::to_json;
 use self::page::Page;
+pub(crate) use self::{json::to_json, mirror::is_public};
 use crate::{auth::Browsers, journal::Journal};
 
 /// How long the body of a request may pause: anybody can begin one.
@@ -52,6 +55,7 @@ pub fn routes(web: Web) -> Router {
         .route("/api/v1/sessions/{id}/events", get(events::events))
         .route("/api/v1/auth/code", post(browser::redeem).layer(RequestBodyTimeoutLayer::new(BODY)))
         .method_not_allowed_fallback(wrong_method)
+        .merge(mirror::routes())
         .with_state(state)
         .merge(page.routes())
         .route("/healthz", get(|| async { "ok\n" }))

@@ -145,7 +145,7 @@ impl Journal {
         self.follower(id, after, heartbeat).into_stream()
     }
 
-    /// As [`Journal::follow`], but an end is not told and does not end it: clients of the public API expect a tail
+    /// As [`Journal::follow`], but an end that is told does not end it: clients of the public API expect a tail
     /// that stays. Frames that come after an end are sent too, and a session that is not
     /// there yet is waited for.
     pub fn tail(

@@ -1,4 +1,4 @@
-//! One agent for one data folder.
+//! One agent for one data folder, and for one file of sessions.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -39,7 +39,17 @@ pub enum LockError {
 impl Lock {
     /// Takes `agent.lock` in `folder` and writes our pid into it.
     pub fn take(folder: &Path) -> Result<Self, LockError> {
-        let path = folder.join("agent.lock");
+        Self::hold(&folder.join("agent.lock"), folder)
+    }
+
+    /// Takes `FILE.lock` beside a file of sessions that lies elsewhere.
+    pub fn take_file(file: &Path) -> Result<Self, LockError> {
+        let mut path = file.as_os_str().to_owned();
+        path.push(".lock");
+        Self::hold(Path::new(&path), file)
+    }
+
+    fn hold(path: &Path, what: &Path) -> Result<Self, LockError> {
         let fail = |source| LockError::Io { path: path.display().to_string(), source };
         let mut options = File::options();
         let mut file = options
@@ -48,14 +58,14 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&path)
+            .open(path)
             .map_err(fail)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&path).unwrap_or_default();
+                let pid = fs::read_to_string(path).unwrap_or_default();
                 let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() };
-                return Err(LockError::Taken { folder: folder.display().to_string(), pid: pid.into() });
+                return Err(LockError::Taken { folder: what.display().to_string(), pid: pid.into() });
             }
             Err(TryLockError::Error(source)) => return Err(fail(source)),
         }

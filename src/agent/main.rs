@@ -10,14 +10,14 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use ktl_agent::{
     app::App,
-    config::{Cli, Command, Config},
+    config::{Cli, Command, Config, double_dashes, unused_environment},
     shim, shutdown,
 };
 use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(double_dashes(std::env::args_os()));
     let ended = match cli.command {
         // One thread is enough to read two pipes, and a shim may live for hours.
         Some(Command::Shim { run }) => block_on(Builder::new_current_thread(), async move {
@@ -54,6 +54,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_env("KTL_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
     let colors = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colors).with_writer(io::stderr).init();
+    for words in unused_environment() {
+        tracing::info!("{words}");
+    }
     let app = App::build(config).await?;
     // Caught from here on: whoever reads the ready line may send a signal at once.
     let signals = shutdown::signals().context("cannot catch signals")?;

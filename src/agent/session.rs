@@ -3,19 +3,16 @@
 //! Plain data and pure functions. Nothing here knows a database, a protocol or a clock other than `now`.
 
 mod meta;
+mod moment;
 mod state;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    str::FromStr,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use uuid::Uuid;
 
 pub use self::{
     meta::{Meta, Repository},
+    moment::Timestamp,
     state::{Event, Owner, Status},
 };
 
@@ -164,25 +161,6 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// A moment in Unix nanoseconds; 0 is "not yet".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp(pub i64);
-
-impl Timestamp {
-    /// This moment, by the agent's clock.
-    pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
-    }
-
-    /// The moment `by` earlier, not before the epoch.
-    #[must_use]
-    pub fn earlier(self, by: std::time::Duration) -> Self {
-        let nanos = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_sub(nanos).max(0))
-    }
-}
-
 /// The request behind a session, so that the same id with another request can be refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestRecord {
@@ -216,6 +194,8 @@ pub struct Session {
     pub last_seen: Timestamp,
     /// When it ended; 0 while it runs.
     pub completed: Timestamp,
+    /// When its publisher says that it ended; 0 where it did not say. Only its clients are told.
+    pub claimed: Timestamp,
     /// What it is about; masked.
     pub meta: Meta,
     /// Free words of whoever started it; masked.

@@ -4,7 +4,7 @@
 //! (`keys`) decides what is known, how it is typed, what is not done yet, and what the JSON Schema says.
 
 mod check;
-mod duration;
+pub mod duration;
 mod help;
 mod keys;
 mod read;

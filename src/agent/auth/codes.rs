@@ -85,6 +85,14 @@ impl Browsers {
         if !good {
             return Redeemed::Refused;
         }
+        drop(state);
+        Redeemed::Cookie(self.admit())
+    }
+
+    /// Lets a browser in that showed the token itself. The answer is the value of its cookie.
+    pub fn admit(&self) -> String {
+        let now = Instant::now();
+        let mut state = self.lock();
         state.cookies.retain(|_, until| *until > now);
         if state.cookies.len() >= MOST {
             let oldest = state.cookies.iter().min_by_key(|(_, until)| **until).map(|(id, _)| id.clone());
@@ -92,7 +100,7 @@ impl Browsers {
         }
         let id = random();
         state.cookies.insert(id.clone(), now + COOKIE_LIFE);
-        Redeemed::Cookie(id)
+        id
     }
 
     /// Whether a cookie is that of a browser that is in.

@@ -9,7 +9,7 @@ use axum::{
 };
 
 use super::{Browsers, Denied, Hosts, Principal, Token, principal};
-use crate::http::{Refusal, is_grpc};
+use crate::http::{Refusal, is_grpc, is_public};
 
 /// What the layer has to know.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ pub async fn guard(State(door): State<Door>, mut request: Request<Body>, next: N
             next.run(request).await
         }
         Err(refusal) if is_grpc(request.headers()) => refusal.into_status().into_http(),
+        Err(refusal) if is_public(request.uri().path()) => refusal.into_text(),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -46,7 +47,7 @@ impl Door {
         let headers = request.headers();
         self.check_host(request)?;
         let principal = principal(headers, self.token.as_ref(), &self.browsers);
-        let is_stream = request.uri().path().ends_with("/events");
+        let is_stream = ["/events", "/tail"].iter().any(|end| request.uri().path().ends_with(end));
         let is_safe = request.method() == Method::GET || request.method() == Method::HEAD;
         self.check_origin(headers, is_safe && !is_stream, &principal)?;
         if is_open(request) {
@@ -110,7 +111,10 @@ impl Door {
 fn is_open(request: &Request<Body>) -> bool {
     let path = request.uri().path();
     let is_page = path == "/" || path.starts_with("/s/") || path == "/healthz" || path == "/favicon.ico";
-    is_page || (path == "/api/v1/auth/code" && request.method() == Method::POST)
+    let enters = path == "/api/v1/auth/code" && request.method() == Method::POST;
+    // A browser may always leave, and clients of the public gateway ask for its methods without their token.
+    let leaves = path == "/api/v1/auth/cookie" && request.method() == Method::DELETE;
+    is_page || enters || leaves || (is_public(path) && request.method() == Method::OPTIONS)
 }
 
 fn denied(denied: Denied) -> Refusal {
@@ -124,7 +128,7 @@ mod tests {
     use super::*;
 
     fn door(token: Option<&str>) -> Door {
-        let hosts = Hosts::new("127.0.0.1:7443".parse().unwrap(), None);
+        let hosts = Hosts::new(&["127.0.0.1:7443".parse().unwrap()], None);
         Door { hosts, token: token.and_then(Token::new), browsers: Browsers::default() }
     }
 

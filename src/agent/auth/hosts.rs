@@ -7,17 +7,19 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Hosts {
     names: Vec<String>,
     origins: Vec<String>,
-    /// Bound to every address: any literal address with this port is ours, for only a name can be pointed elsewhere.
-    any_address: Option<u16>,
+    /// Ports on every address: any literal address with this port is ours, for only a name can be pointed elsewhere.
+    any_address: Vec<u16>,
 }
 
 impl Hosts {
     /// The names of an agent that listens on `bound`, and that of `public_url` (`scheme://host[:port]`).
-    pub fn new(bound: SocketAddr, public_url: Option<&str>) -> Self {
-        let port = bound.port();
-        let mut names: Vec<String> =
-            ["127.0.0.1", "localhost", "[::1]"].iter().map(|name| format!("{name}:{port}")).collect();
-        names.push(bound.to_string());
+    pub fn new(bound: &[SocketAddr], public_url: Option<&str>) -> Self {
+        let own = |bound: &SocketAddr| {
+            let port = bound.port();
+            let local = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}"));
+            local.into_iter().chain([bound.to_string()])
+        };
+        let mut names: Vec<String> = bound.iter().flat_map(own).collect();
         let mut origins: Vec<String> =
             names.iter().flat_map(|name| [format!("http://{name}"), format!("https://{name}")]).collect();
         if let Some(url) = public_url.map(|url| url.trim_end_matches('/').to_ascii_lowercase()) {
@@ -25,7 +27,8 @@ impl Hosts {
             names.push(host.split('/').next().unwrap_or(host).to_owned());
             origins.push(url.clone());
         }
-        Self { names, origins, any_address: bound.ip().is_unspecified().then_some(port) }
+        let everywhere = bound.iter().filter(|bound| bound.ip().is_unspecified());
+        Self { names, origins, any_address: everywhere.map(SocketAddr::port).collect() }
     }
 
     /// Whether a `Host` or `:authority` is ours.
@@ -42,9 +45,8 @@ impl Hosts {
     }
 
     fn is_address(&self, host: &str) -> bool {
-        let Some(port) = self.any_address else { return false };
-        let Some(ip) = host.strip_suffix(&format!(":{port}")) else { return false };
-        ip.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok()
+        let found = self.any_address.iter().find_map(|port| host.strip_suffix(&format!(":{port}")));
+        found.is_some_and(|ip| ip.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok())
     }
 }
 
@@ -54,7 +56,7 @@ mod tests {
 
     #[test]
     fn only_exact_names_are_ours() {
-        let hosts = Hosts::new("127.0.0.1:7443".parse().unwrap(), Some("https://ktl.example.com/"));
+        let hosts = Hosts::new(&["127.0.0.1:7443".parse().unwrap()], Some("https://ktl.example.com/"));
         for ours in ["127.0.0.1:7443", "localhost:7443", "LOCALHOST:7443", "[::1]:7443", "ktl.example.com"] {
             assert!(hosts.allow(ours), "{ours}");
         }
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn an_agent_on_every_address_is_reached_by_address_and_not_by_any_name() {
-        let hosts = Hosts::new("0.0.0.0:7443".parse().unwrap(), None);
+        let hosts = Hosts::new(&["0.0.0.0:7443".parse().unwrap()], None);
         assert!(hosts.allow("10.0.0.7:7443") && !hosts.allow("10.0.0.7:80") && !hosts.allow("evil.com:7443"));
     }
 }

@@ -4,7 +4,8 @@ mod public;
 
 use ktl_proto::control::v1 as wire;
 
-pub(super) use self::public::{meta as public_meta, mirror_frame, mirror_session, state as public_state};
+pub(super) use self::public::{meta as public_meta, state as public_state};
+pub(crate) use self::public::{mirror_frame, mirror_list, mirror_session};
 use crate::{
     frame::{Frame, wire_status},
     journal::Followed,

@@ -67,8 +67,7 @@ impl MirrorService for Mirror {
         request: Request<api::MirrorListSessionsRequest>,
     ) -> Result<Response<api::MirrorListSessionsResponse>, Status> {
         let page = self.0.journal.list(&query(request.into_inner())).await?;
-        let sessions = page.sessions.into_iter().map(convert::mirror_session).collect();
-        Ok(Response::new(api::MirrorListSessionsResponse { sessions }))
+        Ok(Response::new(convert::mirror_list(page.sessions)))
     }
 
     async fn get_session(
@@ -129,8 +128,9 @@ impl MirrorService for Mirror {
     ) -> Result<Response<Self::ExportStream>, Status> {
         let request = request.into_inner();
         let id = session_id(&request.session_id)?;
-        if !matches!(request.format.as_str(), "" | "jsonl") {
-            return Err(Status::invalid_argument(format!("unsupported export format {:?}", request.format)));
+        let format = request.format.trim().to_lowercase();
+        if !matches!(format.as_str(), "" | "jsonl") {
+            return Err(Status::invalid_argument(format!("unsupported export format {format:?}")));
         }
         let Some(session) = self.0.journal.session(&id).await? else {
             return Ok(Response::new(stream::empty().boxed()));

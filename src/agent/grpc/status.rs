@@ -27,6 +27,7 @@ impl From<StoreError> for Status {
             }
             StoreError::Newer { .. }
             | StoreError::Alien(_)
+            | StoreError::Go(_)
             | StoreError::Failed { .. }
             | StoreError::Folder { .. } => {
                 tracing::error!(error = words, "the store failed");

@@ -34,18 +34,21 @@ pub(super) async fn redeem(
         id => Some(SessionId::parse(id)?),
     };
     match web.browsers.redeem(page.as_ref(), &asked.code) {
-        Redeemed::Cookie(id) => {
-            let secure = web.base.starts_with("https://");
-            let cookie = Cookie::build((if secure { SECURE_COOKIE } else { COOKIE }, id))
-                .path("/")
-                .http_only(true)
-                .secure(secure)
-                .same_site(SameSite::Strict)
-                .build();
-            Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie.to_string())]).into_response())
-        }
+        Redeemed::Cookie(id) => Ok(let_in(&web, id)),
         Redeemed::Refused => Err(refused(page.as_ref())),
     }
+}
+
+/// The answer that gives a browser its cookie.
+pub(super) fn let_in(web: &Web, id: String) -> Response {
+    let secure = web.base.starts_with("https://");
+    let cookie = Cookie::build((if secure { SECURE_COOKIE } else { COOKIE }, id))
+        .path("/")
+        .http_only(true)
+        .secure(secure)
+        .same_site(SameSite::Strict)
+        .build();
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie.to_string())]).into_response()
 }
 
 fn refused(page: Option<&SessionId>) -> Refusal {

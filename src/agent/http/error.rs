@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -32,6 +32,11 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, error, next)
     }
 
+    /// The same refusal for a client of the public gateway: its error, as a line of plain text.
+    pub fn into_text(self) -> Response {
+        text(self.status, &self.error)
+    }
+
     /// The same refusal for a gRPC client.
     pub fn into_status(self) -> Status {
         let code = match self.status {
@@ -48,6 +53,11 @@ impl Refusal {
             if code == Code::Unauthenticated { self.error } else { format!("{}: {}", self.error, self.next) };
         Status::new(code, words)
     }
+}
+
+/// A line of plain text.
+pub(super) fn text(status: StatusCode, line: &str) -> Response {
+    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{line}\n")).into_response()
 }
 
 impl IntoResponse for Refusal {

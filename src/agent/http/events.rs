@@ -11,21 +11,20 @@ use futures::{StreamExt as _, stream};
 use ktl_proto::control::v1 as wire;
 use serde::Deserialize;
 
-use super::{Refusal, Web, to_json};
+use super::{Refusal, Web, pace, to_json};
 use crate::{
     grpc::convert,
     journal::Followed,
     session::{Cursor, SessionId},
+    store::StoreError,
 };
-
-/// How long a silence lasts: proxies cut at 30 or 60 seconds.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// When a browser tries again.
-const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 pub(super) struct Parameters {
     last_event_id: Option<String>,
+    /// 0 means 15 s; bounds are 1 s and 5 min.
+    #[serde(default)]
+    heartbeat_ms: u64,
 }
 
 /// `GET /api/v1/sessions/{id}/events`
@@ -38,22 +37,17 @@ pub(super) async fn events(
     let id = SessionId::parse(&id)?;
     let after = cursor(&headers, parameters.last_event_id.as_deref())?;
     web.journal.require(&id).await?;
-    let followed = web.journal.follow(&id, after, HEARTBEAT).map(|item| {
-        Ok::<_, Infallible>(match item {
-            Ok(followed) => event(followed),
-            // The store has failed under us: the reader is told, and its retry will find out more.
-            Err(error) => Event::default().event("error").data(one_line(&error.to_string())),
-        })
-    });
-    let first = stream::iter([Ok(Event::default().retry(RETRY))]);
-    let events = first.chain(followed).take_until(web.stop.clone().cancelled_owned());
+    let followed = web.journal.follow(&id, after, pace::heartbeat(parameters.heartbeat_ms));
+    let events = followed.map(|item| item.map_or_else(|error| failed(&error), event));
+    let first = stream::iter([Event::default().retry(Duration::from_millis(pace::retry_spread()))]);
+    let events = first.chain(pace::until_stop(events, web.stop.clone())).map(Ok::<_, Infallible>);
     // nginx collects an answer unless it is told not to.
     let headers = [(HeaderName::from_static("x-accel-buffering"), "no")];
     Ok((headers, Sse::new(events)).into_response())
 }
 
 /// Only frames carry an id: what is said about the stream must not move a reader's cursor.
-fn event(followed: Followed) -> Event {
+pub(super) fn event(followed: Followed) -> Event {
     match followed {
         Followed::Frame(frame) => {
             let id = frame.cursor().to_string();
@@ -83,6 +77,11 @@ fn event(followed: Followed) -> Event {
 /// Protobuf JSON escapes line breaks, so `data` is one line and cannot start another field.
 fn named(name: &str, json: &str) -> Event {
     Event::default().event(name).data(json)
+}
+
+/// The store has failed under us: the reader is told, and its retry will find out more.
+pub(super) fn failed(error: &StoreError) -> Event {
+    Event::default().event("error").data(one_line(&error.to_string()))
 }
 
 fn one_line(text: &str) -> String {

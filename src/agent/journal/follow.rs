@@ -45,7 +45,7 @@ pub enum Followed {
         /// The last frame.
         head: Seq,
     },
-    /// The session has ended and every frame of it was sent. Nothing follows.
+    /// The session has ended and every frame of it was sent. Nothing follows, but in a tail.
     End {
         /// How.
         status: Status,
@@ -76,6 +76,7 @@ pub(super) struct Follower {
     until: Until,
     waiting: VecDeque<Followed>,
     caught_up: bool,
+    told_end: bool,
     over: bool,
 }
 
@@ -88,7 +89,8 @@ impl Follower {
         heartbeat: Duration,
     ) -> Self {
         let (waiting, until) = (VecDeque::new(), Until::End);
-        Self { store, more, id, after, heartbeat, until, waiting, caught_up: false, over: false }
+        let (caught_up, told_end, over) = (false, false, false);
+        Self { store, more, id, after, heartbeat, until, waiting, caught_up, told_end, over }
     }
 
     pub(super) fn past_the_end(self) -> Self {
@@ -180,11 +182,13 @@ impl Follower {
             self.caught_up = true;
             self.waiting.push_back(Followed::CaughtUp { head });
         }
-        let ended = status.is_terminal() && self.until == Until::End;
-        if ended {
+        let ended = status.is_terminal() && self.until != Until::Head;
+        if ended && !self.told_end {
             self.waiting.push_back(Followed::End { status, exit_code, message });
         }
-        self.over = ended || self.until == Until::Head;
+        // A publisher that was lost may speak again, and end once more.
+        self.told_end = ended;
+        self.over = self.until == Until::Head || (ended && self.until == Until::End);
         if self.over || !self.waiting.is_empty() {
             return;
         }

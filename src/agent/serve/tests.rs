@@ -81,7 +81,7 @@ async fn a_peer_that_says_nothing_or_half_a_preface_is_dropped() {
 #[tokio::test]
 async fn a_peer_that_does_not_shake_hands_is_dropped() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let config = tls(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+    let config = tls(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes(), None).unwrap();
     let server = server(LIMITS, Some(config)).await;
     for said in [&b""[..], &[22, 3, 1, 2, 0, 1]] {
         let mut peer = server.connect().await;

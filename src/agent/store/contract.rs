@@ -36,6 +36,7 @@ macro_rules! contract {
                 keeps_all_of_what_a_session_is_about
                 ends_a_session_with_its_last_frame
                 keeps_a_terminal_state
+                keeps_the_time_of_an_end_as_it_was_reported
                 revives_a_lost_publisher
                 keeps_sources_until_their_session_goes
                 gives_up_only_silent_publishers

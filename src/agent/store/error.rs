@@ -88,6 +88,11 @@ pub enum StoreError {
     /// The file is something else.
     #[error("{0} is not a store of ktl-agent: name another folder with --data")]
     Alien(String),
+    /// The file belongs to the public Go agent.
+    #[error(
+        "{0} was written by the Go ktl-agent and is left as it is: bring its sessions over with `ktl-agent import {0} --data DIR`"
+    )]
+    Go(String),
     /// The agent is stopping.
     #[error("the store is closed: the agent is stopping")]
     Closed,

@@ -53,6 +53,12 @@ impl SqliteStore {
         })
     }
 
+    /// Whether [`SqliteStore::open`] would take this file: none, an empty one, or one of ours. Any other is named and
+    /// left as it is.
+    pub fn recognize(path: &Path) -> Result<(), StoreError> {
+        files::recognize(path)
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a duration; `None` for anything else, negative ones included.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Some(Duration::ZERO);

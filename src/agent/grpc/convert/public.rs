@@ -12,7 +12,7 @@ use crate::{
 const CANCELLED: i32 = 130;
 
 /// A frame of the session `id`.
-pub(in crate::grpc) fn mirror_frame(frame: Frame, id: &SessionId) -> api::MirrorFrame {
+pub(crate) fn mirror_frame(frame: Frame, id: &SessionId) -> api::MirrorFrame {
     let payload = match frame.payload {
         Payload::Published(published) => published.payload,
         Payload::Fact(fact) => Some(fact_payload(fact, frame.at)),
@@ -58,8 +58,8 @@ fn phase_event(phase: &Phase) -> Option<Value> {
     let mut phase_json = json!({ "name": name, "state": state, "status": state });
     let optional = [
         ("message", phase.message.clone()),
-        ("startedAt", rfc3339(phase.started_unix_nano)),
-        ("completedAt", rfc3339(phase.completed_unix_nano)),
+        ("startedAt", Timestamp(phase.started_unix_nano).rfc3339()),
+        ("completedAt", Timestamp(phase.completed_unix_nano).rfc3339()),
     ];
     for (key, value) in optional {
         if !value.is_empty() {
@@ -82,36 +82,11 @@ fn line_event(line: &Line, at: Timestamp) -> Value {
         LineSource::Stdout | LineSource::Stderr | LineSource::Unspecified => "helm",
     };
     let log = json!({ "level": level, "message": line.text, "source": source });
-    json!({ "kind": "event", "ts": rfc3339(at.0), "log": log })
-}
-
-/// `2026-11-22T23:04:05.000000006Z`; empty for 0.
-fn rfc3339(nanos: i64) -> String {
-    if nanos <= 0 {
-        return String::new();
-    }
-    let (days, rest) = (nanos.div_euclid(86_400_000_000_000), nanos.rem_euclid(86_400_000_000_000));
-    let (year, month, day) = civil(days);
-    let (seconds, fraction) = (rest / 1_000_000_000, rest % 1_000_000_000);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:09}Z")
-}
-
-/// The date of a day after 1970-01-01, in the proleptic Gregorian calendar. Years are counted from March, so that the
-/// leap day is the last of its year.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+    json!({ "kind": "event", "ts": at.rfc3339(), "log": log })
 }
 
 /// A session as the public API shows it.
-pub(in crate::grpc) fn mirror_session(session: Session) -> api::MirrorSession {
+pub(crate) fn mirror_session(session: Session) -> api::MirrorSession {
     let status = mirror_status(&session);
     let Meta { command, args, requester, cluster, context, namespace, release, chart, .. } = session.meta;
     let meta = api::MirrorSessionMeta {
@@ -135,6 +110,11 @@ pub(in crate::grpc) fn mirror_session(session: Session) -> api::MirrorSession {
     }
 }
 
+/// Sessions as the public API lists them.
+pub(crate) fn mirror_list(sessions: Vec<Session>) -> api::MirrorListSessionsResponse {
+    api::MirrorListSessionsResponse { sessions: sessions.into_iter().map(mirror_session).collect() }
+}
+
 fn mirror_status(session: &Session) -> api::MirrorSessionStatus {
     use api::MirrorSessionState as State;
     let (state, exit_code, error_message) = match session.status {
@@ -148,7 +128,8 @@ fn mirror_status(session: &Session) -> api::MirrorSessionStatus {
             (State::Error, session.exit_code.max(1), format!("lost after sequence {}", session.head))
         }
     };
-    let completed_unix_nano = session.completed.0;
+    let is_claim = session.owner == Owner::Publisher && session.status != Status::Lost;
+    let completed_unix_nano = if is_claim { session.claimed.0 } else { session.completed.0 };
     api::MirrorSessionStatus { state: state.into(), exit_code, error_message, completed_unix_nano }
 }
 
@@ -195,13 +176,6 @@ mod tests {
         let shown = mirror_frame(frame, &SessionId::mint());
         assert_eq!((shown.sequence, shown.received_unix_nano), (7, 1_700_000_000_000_000_001));
         shown.payload.unwrap()
-    }
-
-    #[test]
-    fn times_are_written_as_go_writes_them() {
-        assert_eq!(rfc3339(1_700_000_000_000_000_001), "2023-11-14T22:13:20.000000001Z");
-        assert_eq!(rfc3339(951_782_400_000_000_000), "2000-02-29T00:00:00.000000000Z");
-        assert_eq!(rfc3339(0), "");
     }
 
     #[test]

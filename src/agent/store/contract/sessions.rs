@@ -44,6 +44,21 @@ pub(super) async fn keeps_a_terminal_state(store: &dyn SessionStore) {
     assert_eq!((session.status, session.exit_code, session.message.as_str()), (Status::Error, 2, "boom"));
 }
 
+pub(super) async fn keeps_the_time_of_an_end_as_it_was_reported(store: &dyn SessionStore) {
+    let id = created(store, Owner::Publisher).await;
+    for (said, kept) in [(0, 0), (7, 7), (5, 7)] {
+        let report = Report {
+            status: Status::Done,
+            exit_code: 0,
+            message: mask(String::new()),
+            completed: Timestamp(said),
+        };
+        let session = store.report(&id, report).await.unwrap();
+        assert_eq!(session.claimed, Timestamp(kept), "{said}");
+        assert!(session.completed > Timestamp(0), "retention has to know");
+    }
+}
+
 pub(super) async fn revives_a_lost_publisher(store: &dyn SessionStore) {
     for (owner, expected) in [(Owner::Publisher, Status::Running), (Owner::Agent, Status::Lost)] {
         let id = ended(store, owner, Status::Lost).await;

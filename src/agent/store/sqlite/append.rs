@@ -155,6 +155,7 @@ fn move_state(session: &mut Session, append: &Append) {
             session.exit_code = 0;
             session.message.clear();
             session.completed = Timestamp::default();
+            session.claimed = Timestamp::default();
         }
         _ => {}
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Read as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
     time::Duration,
@@ -16,18 +16,60 @@ use super::{StoreError, errors::failed};
 pub(super) const APPLICATION_ID: i64 = 0x6b74_6c01;
 
 /// The steps from an empty file to the newest format; a file's `user_version` is the number that it has seen.
-pub(super) const MIGRATIONS: [&str; 2] = [include_str!("schema_001.sql"), include_str!("schema_002.sql")];
+pub(super) const MIGRATIONS: [&str; 3] =
+    [include_str!("schema_001.sql"), include_str!("schema_002.sql"), include_str!("schema_003.sql")];
 
 /// How long a connection waits for another one.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
+/// The first bytes of every SQLite file, and where its application id is.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const ID_AT: usize = 68;
+
 /// Opens or makes the file for writing.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    recognize(path)?;
     private_file(path).map_err(|source| StoreError::Folder { path: path.display().to_string(), source })?;
     let store = path.display().to_string();
     let connection = Connection::open(path).map_err(|error| failed(&store, error))?;
     prepare(&connection, &store)?;
     Ok(connection)
+}
+
+/// Refuses a file that is somebody else's, by its first bytes: opening it as a database could already change it.
+pub(super) fn recognize(path: &Path) -> Result<(), StoreError> {
+    let store = path.display().to_string();
+    let mut head = [0; ID_AT + 4];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    match read {
+        Ok(()) if !head.starts_with(MAGIC) => return Err(StoreError::Alien(store)),
+        Ok(())
+            if i64::from(u32::from_be_bytes([head[68], head[69], head[70], head[71]])) == APPLICATION_ID =>
+        {
+            return Ok(());
+        }
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        // Shorter than any database, but for the one that is still empty.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            let is_empty = fs::metadata(path).is_ok_and(|found| found.len() == 0);
+            return if is_empty { Ok(()) } else { Err(StoreError::Alien(store)) };
+        }
+        Err(source) => return Err(StoreError::Folder { path: store, source }),
+    }
+    let found = open_reader(path).and_then(|reader| {
+        let id: i64 = reader.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        let mut names = reader.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+        let names = names.query_map([], |row| row.get::<_, String>(0))?;
+        Ok((id, names.collect::<Result<Vec<_>, _>>()?))
+    });
+    match found.map_err(|error| failed(&store, error))? {
+        // Ours, with its head still in the WAL; or begun by us, and cut off before it was marked.
+        (APPLICATION_ID, _) => Ok(()),
+        (_, none) if none.is_empty() => Ok(()),
+        (_, tables) if tables.iter().any(|name| name == "ktl_mirror_sessions") => Err(StoreError::Go(store)),
+        _ => Err(StoreError::Alien(store)),
+    }
 }
 
 /// Opens the file for reading.

@@ -15,7 +15,7 @@ use crate::{
 pub(super) const SESSION: &str = "key, id, epoch, first, head, status, exit_code, message, created, last_seen, \
      completed, owner, request_digest, request_canonical, command, args, requester, cluster, context, namespace, \
      release, chart, principal, workspace, agent, repo_remote, repo_commit, repo_branch, repo_dirty, versions, \
-     pin_at, pin_until, pin_reason, pin_principal, damage, bytes";
+     pin_at, pin_until, pin_reason, pin_principal, damage, bytes, claimed";
 
 /// A session row with its key.
 pub(super) struct Stored {
@@ -73,6 +73,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<Stored, StoreError> {
         pin: pin(row)?,
         damage: text(row, 34)?,
         bytes: unsigned(row, 35)?,
+        claimed: Timestamp(number(row, 36)?),
     };
     Ok(Stored { key: number(row, 0)?, session })
 }
@@ -172,7 +173,7 @@ pub(super) fn save_state(tx: &Connection, stored: &Stored) -> Result<(), StoreEr
     let session = &stored.session;
     tx.prepare_cached(
         "UPDATE sessions SET head = ?, bytes = ?, last_seen = ?, status = ?, exit_code = ?, message = ?,
-           completed = ? WHERE key = ?",
+           completed = ?, claimed = ? WHERE key = ?",
     )
     .and_then(|mut statement| {
         statement.execute(params![
@@ -183,6 +184,7 @@ pub(super) fn save_state(tx: &Connection, stored: &Stored) -> Result<(), StoreEr
             session.exit_code,
             session.message,
             session.completed.0,
+            session.claimed.0,
             stored.key,
         ])
     })

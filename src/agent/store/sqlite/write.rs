@@ -94,6 +94,7 @@ pub(super) fn report(tx: &Connection, id: &SessionId, report: &Report) -> Result
         if session.completed.0 == 0 || report.completed.0 > 0 {
             session.completed = session.completed.max(completed);
         }
+        session.claimed = session.claimed.max(report.completed);
     }
     session.last_seen = session.last_seen.max(Timestamp::now());
     rows::save_state(tx, &stored)?;

@@ -2,12 +2,12 @@
 
 use ktl_proto::api::v1::{
     MirrorExportRequest, MirrorGetSessionRequest, MirrorListSessionsRequest, MirrorSubscribeRequest,
-    agent_info_service_client::AgentInfoServiceClient, log_service_client::LogServiceClient,
+    agent_info_service_client::AgentInfoServiceClient,
 };
 use ktl_proto::control::v1::{Cursor, FollowRequest, InfoRequest, follow_event::Event};
 use tonic::Code;
 
-use crate::support::{Agent, Data, WithToken, frame, publish, recorded};
+use crate::support::{Agent, Data, frame, publish, recorded};
 
 #[tokio::test]
 async fn a_published_session_is_the_same_over_every_door() {
@@ -81,7 +81,8 @@ async fn a_follower_resumes_and_a_foreign_cursor_is_told_where_to_start() {
     let events =
         agent.events("/api/v1/sessions/s/events", &[("last-event-id", &id)], "event: caught_up").await;
     assert!(events.contains(&format!("id: {}:2\n", first.epoch)) && !events.contains(":1\n"), "{events}");
-    assert!(events.contains("retry: 1000"), "{events}");
+    let retry = events.lines().find_map(|line| line.strip_prefix("retry: ")).unwrap();
+    assert!((1000..1500).contains(&retry.parse::<u32>().unwrap()), "{events}");
     let by_query = format!("/api/v1/sessions/s/events?last_event_id={id}");
     assert!(agent.events(&by_query, &[], "event: caught_up").await.contains(":2\n"));
 }
@@ -132,13 +133,6 @@ async fn calls_are_refused_in_the_words_that_public_clients_know() {
     let mut stranger = AgentInfoServiceClient::new(agent.channel().await);
     let refused = stranger.get_info(ktl_proto::api::v1::AgentInfoRequest {}).await.unwrap_err();
     assert_eq!((refused.code(), refused.message()), (Code::Unauthenticated, "missing authentication token"));
-    let mut logs = LogServiceClient::with_interceptor(agent.channel().await, WithToken);
-    let request = ktl_proto::api::v1::LogRequest { pod_query: "web".into(), ..Default::default() };
-    let unserved = logs.stream_logs(request).await.unwrap_err();
-    assert!(
-        unserved.code() == Code::Unimplemented && unserved.message().contains("ktl-lsp apply"),
-        "{unserved}"
-    );
     let large =
         publish(&mut mirror, vec![frame("s", "small"), frame("s", &"x".repeat(4 << 20))]).await.unwrap_err();
     assert!(large.message().contains("the limit is 4194304"), "{large}");

@@ -46,6 +46,32 @@ fn a_file_that_is_something_else_is_refused_untouched() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "these are the notes of a person, and no database");
 }
 
+/// As the Go agent makes it, and as a Go agent that was killed leaves it: with its last words in the WAL.
+#[test]
+fn a_file_of_the_go_agent_is_refused_untouched() {
+    let data = Data::new();
+    fs::create_dir_all(data.path()).unwrap();
+    let file = data.path().join("go.sqlite");
+    let go = rusqlite::Connection::open(&file).unwrap();
+    go.execute_batch(
+        "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;
+         CREATE TABLE ktl_mirror_sessions (session_id TEXT PRIMARY KEY);
+         INSERT INTO ktl_mirror_sessions VALUES ('s1');",
+    )
+    .unwrap();
+    let bytes = |name: &str| fs::read(data.path().join(name)).unwrap();
+    let before = (bytes("go.sqlite"), bytes("go.sqlite-wal"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ktl-agent"));
+    command.args(["-listen", "127.0.0.1:0", "-mirror-store"]).arg(&file);
+    let (code, said) = refused(command);
+    assert_eq!(code, Some(1));
+    let next = format!("`ktl-agent import {} --data DIR`", file.display());
+    assert!(said.contains(&next), "{said}");
+    assert!(before == (bytes("go.sqlite"), bytes("go.sqlite-wal")), "it was changed");
+    assert!(!data.path().join("go.sqlite.agent").exists(), "it made its folder before it refused");
+    drop(go);
+}
+
 #[test]
 fn the_folder_and_its_files_are_the_owners_alone() {
     let data = Data::new();

@@ -187,7 +187,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn parse(answer: &[u8]) -> Self {
+    pub(crate) fn parse(answer: &[u8]) -> Self {
         let (head, body) = split(answer, b"\r\n\r\n").unwrap();
         let head = String::from_utf8(head.to_vec()).unwrap();
         let status = head[9..12].parse().unwrap();
