@@ -202,6 +202,14 @@ pub fn find_secrets(text: &str) -> Vec<String> {
     values
 }
 
+/// The secret values that an object holds: the data of Secrets, decoded too, however it was written and however deep.
+pub fn secrets_of(object: &serde_json::Value) -> Vec<String> {
+    let mut values = Vec::new();
+    json::collect(object, &mut values);
+    values.retain(|value| known::is_worth_hiding(value));
+    values
+}
+
 /// Whether a key, a flag or a variable is named like a secret.
 pub(crate) fn names_a_secret(name: &str) -> bool {
     names::is_sensitive(name)

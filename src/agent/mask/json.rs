@@ -1,6 +1,6 @@
 //! JSON texts, masked by their structure and still JSON afterwards.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Maskable as _, Masker, known, names};
 
@@ -23,9 +23,9 @@ fn walk(value: &mut Value, masker: &Masker) -> bool {
         Value::String(text) => replace(text, masker),
         Value::Array(items) => items.iter_mut().fold(false, |changed, item| walk(item, masker) | changed),
         Value::Object(fields) => {
-            let is_secret = fields.get("kind").and_then(Value::as_str) == Some("Secret");
+            let is_secret = is_secret(fields);
             fields.iter_mut().fold(false, |changed, (key, value)| {
-                let data = is_secret && matches!(key.as_str(), "data" | "stringData");
+                let data = is_secret && is_data(key);
                 let now = if data || (names::is_sensitive(key) && !value.is_object()) {
                     hide_leaves(value, masker)
                 } else {
@@ -36,6 +36,37 @@ fn walk(value: &mut Value, masker: &Masker) -> bool {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
+}
+
+/// The values of every Secret in a value.
+pub(super) fn collect(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        Value::Object(fields) => {
+            let is_secret = is_secret(fields);
+            for (key, value) in fields {
+                let leaves = value.as_object().filter(|_| is_secret && is_data(key));
+                match leaves {
+                    Some(leaves) => found.extend(leaves.values().filter_map(Value::as_str).flat_map(both)),
+                    None => collect(value, found),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A value as it is, and what it is the base64 of.
+fn both(text: &str) -> impl Iterator<Item = String> {
+    [Some(text.to_owned()), known::decode(text)].into_iter().flatten()
+}
+
+fn is_secret(fields: &Map<String, Value>) -> bool {
+    fields.get("kind").and_then(Value::as_str) == Some("Secret")
+}
+
+fn is_data(key: &str) -> bool {
+    matches!(key, "data" | "stringData")
 }
 
 /// A string leaf may hold a document of its own: a manifest, or JSON in JSON.

@@ -3,7 +3,11 @@
 use ktl_chart::yaml::{Kind, Node, Tree, scalar};
 use serde_json::{Map, Value};
 
-use crate::{frame::ObjectRef, kube::kinds};
+use crate::{
+    frame::ObjectRef,
+    kube::kinds,
+    mask::{find_secrets, secrets_of},
+};
 
 /// The documents of one rendered release.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +48,19 @@ impl Rendered {
     pub fn names(&self) -> Vec<ObjectRef> {
         self.objects.iter().map(|object| object.name.clone()).collect()
     }
+}
+
+/// The secret values in helm's output: by how it is written, of a part of it too, and by what it means, in whatever
+/// style its YAML is.
+pub fn secrets(manifest: &str) -> Vec<String> {
+    let mut found = find_secrets(manifest);
+    if manifest.contains("Secret") {
+        for document in documents(manifest) {
+            let tree = Tree::parse(document);
+            found.extend(tree.root().into_iter().flat_map(|root| secrets_of(&to_json(root, 0))));
+        }
+    }
+    found
 }
 
 /// Helm splits at lines that begin with `---`; what follows on the line, but for blanks, belongs to the document.
@@ -159,6 +176,21 @@ kind: Broken
             spec["template"]["spec"]["containers"][0],
             json!({ "name": "app", "image": "web:1", "args": ["5"] })
         );
+    }
+
+    #[test]
+    fn secrets_are_known_in_every_style_of_yaml() {
+        for manifest in [
+            "kind: Secret\nstringData: { note: canary-4711, more: 'x y' }\n",
+            "kind: Secret\nstringData: {\n  note: canary-4711,\n  more: x\n}\n",
+            r#"{"kind":"Secret","data":{"note":"Y2FuYXJ5LTQ3MTE="}}"#,
+            "kind: List\nitems:\n- { kind: Secret, stringData: { note: \"canary\\x2d4711\" } }\n",
+            "a: &a { note: canary-4711 }\nkind: Secret\nstringData: *a\n",
+            "kind: Pod\n---\nkind: Secret\nstringData:\n  note:\n    canary-4711\n",
+        ] {
+            assert!(secrets(manifest).iter().any(|value| value == "canary-4711"), "{manifest}");
+        }
+        assert!(secrets("kind: ConfigMap\ndata: { note: canary-4711 }\n# Secret\n").is_empty());
     }
 
     #[test]

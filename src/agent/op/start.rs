@@ -10,6 +10,7 @@ use super::{
     apply::Work,
     canonical, on_disk,
     queue::Ticket,
+    rendered::secrets,
     report::Reporter,
     request::StartRequest,
     run::{Run, RunFolder},
@@ -183,7 +184,7 @@ impl Operations {
         let plain = texts.iter().filter(|(path, _)| !path.contains("/templates/"));
         let mut known: Vec<String> = plain.flat_map(|(_, text)| find_secrets(text)).collect();
         if let Ok(manifest) = std::fs::read(folder.manifest()) {
-            known.extend(find_secrets(&String::from_utf8_lossy(&manifest)));
+            known.extend(secrets(&String::from_utf8_lossy(&manifest)));
         }
         if folder.is_cancel_requested() {
             cancel.cancel();

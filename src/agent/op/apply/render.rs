@@ -11,8 +11,11 @@ use super::{Apply, StepError, Work, headline, helm::HelmEnd};
 use crate::{
     frame::{Body, ObjectList, PhaseName, PhaseState},
     kube::{connect, kinds},
-    mask::{Masker, find_secrets},
-    op::{rendered::Rendered, suspect::Suspects},
+    mask::Masker,
+    op::{
+        rendered::{Rendered, secrets},
+        suspect::Suspects,
+    },
     shim::{Tail, now_nanos},
 };
 
@@ -122,7 +125,7 @@ impl Work {
     /// What was rendered. Its secrets are hidden from here on.
     pub(super) fn rendered(&mut self) -> Result<Rendered, StepError> {
         let manifest = String::from_utf8_lossy(&fs::read(self.folder.manifest())?).into_owned();
-        self.reporter.hide(find_secrets(&manifest));
+        self.reporter.hide(secrets(&manifest));
         Ok(Rendered::parse(&manifest, &self.run.namespace))
     }
 

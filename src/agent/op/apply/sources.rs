@@ -8,7 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use super::{Apply, StepError, Work};
 use crate::{
     frame::{Body, PhaseName, PhaseState, SourceRef, Started},
-    mask::find_secrets,
+    op::rendered::secrets,
     shim::now_nanos,
 };
 
@@ -33,7 +33,7 @@ impl Work {
     pub(super) async fn keep_sources(&mut self) -> Result<(), StepError> {
         // Of a render that failed there may be a part, or nothing.
         let manifest = fs::read(self.folder.manifest()).unwrap_or_default();
-        self.reporter.hide(find_secrets(&String::from_utf8_lossy(&manifest)));
+        self.reporter.hide(secrets(&String::from_utf8_lossy(&manifest)));
         let masker = self.reporter.masker().clone();
         let id = self.reporter.id().clone();
         let (journal, masker, id, suspects) = (&self.journal, &masker, &id, self.suspects.as_ref());
