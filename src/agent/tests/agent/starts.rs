@@ -68,8 +68,9 @@ async fn a_start_whose_caller_vanishes_runs_to_its_end_or_was_never_there() {
         let answer = tokio::time::timeout(Duration::from_micros(patience), client.start(request(id))).await;
         drop((answer, client));
     }
-    // A request of its own connection is behind all that came before it.
     start(story.agent(), request("vanish-last")).await.unwrap();
+    story.follow("vanish-last", never).await;
+    settled(&story).await;
     let mut there = 0;
     for id in ids.iter().map(String::as_str).chain(["vanish-0", "vanish-last"]) {
         let asked = GetRequest { session_id: id.to_owned() };
@@ -83,8 +84,20 @@ async fn a_start_whose_caller_vanishes_runs_to_its_end_or_was_never_there() {
         assert_eq!(bodies(&frames).filter(|body| matches!(body, Body::Started(_))).count(), 1, "{id}");
     }
     eprintln!("{there} of {} starts came through", ids.len() + 2);
-    let info = story.agent().agent().await.info(InfoRequest {}).await.unwrap().into_inner();
-    assert_eq!(info.running, 0, "nothing runs that nobody knows");
-    let left: Vec<_> = std::fs::read_dir(story.data.path().join("runs")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+    settled(&story).await;
+}
+
+/// Waits until nothing runs, and nothing is left of what ran.
+async fn settled(story: &Story) {
+    let runs = story.data.path().join("runs");
+    let wait = async {
+        loop {
+            let info = story.agent().agent().await.info(InfoRequest {}).await.unwrap().into_inner();
+            if info.running == 0 && std::fs::read_dir(&runs).unwrap().next().is_none() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.expect("something runs that nobody knows");
 }
