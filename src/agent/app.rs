@@ -7,10 +7,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use axum::{Router, middleware::from_fn_with_state};
 use serde_json::json;
-use tokio::{
-    net::TcpListener,
-    time::{interval, sleep},
-};
+use tokio::{net::TcpListener, time::sleep};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
@@ -18,6 +15,7 @@ use crate::{
     clusters::Clusters,
     config::Config,
     grpc::{self, Operate, Services},
+    housekeeping::{give_up_the_silent, keep_within},
     http::{self, Web},
     journal::Journal,
     keys,
@@ -26,13 +24,9 @@ use crate::{
     op::{DigestKey, OpContext, Operations},
     publishers::Publishers,
     serve,
-    session::Timestamp,
     shim::Launcher,
     shutdown::Shutdown,
-    store::{
-        Pruned,
-        sqlite::{SqliteStore, private_folder},
-    },
+    store::sqlite::{SqliteStore, private_folder},
 };
 
 /// An agent with everything open and bound, that does not serve yet.
@@ -126,7 +120,18 @@ impl App {
             let (router, tls) = (router.clone(), config.tls.clone());
             shutdown.tasks.spawn(serve::serve(listener, router, tls, limits, shutdown.clone()));
         }
-        shutdown.tasks.spawn(housekeeping(journal.clone(), publishers, &config, shutdown.clone()));
+        shutdown.tasks.spawn(give_up_the_silent(
+            journal.clone(),
+            publishers,
+            config.publisher_timeout,
+            shutdown.token.clone(),
+        ));
+        shutdown.tasks.spawn(keep_within(
+            journal.clone(),
+            config.retention.clone(),
+            config.prune_interval,
+            shutdown.token.clone(),
+        ));
         let why = tokio::select! {
             why = &mut stop => why,
             why = idle(config.idle_exit, &shutdown, &operations) => why,
@@ -196,39 +201,6 @@ fn url(config: &Config, address: SocketAddr) -> String {
         address
     };
     format!("{scheme}://{shown}")
-}
-
-fn housekeeping(
-    journal: Journal,
-    publishers: Publishers,
-    config: &Config,
-    shutdown: Shutdown,
-) -> impl Future<Output = ()> + Send + use<> {
-    let (retention, timeout) = (config.retention.clone(), config.publisher_timeout);
-    let every = config.prune_interval;
-    async move {
-        let mut ticks = interval(every);
-        loop {
-            tokio::select! {
-                () = shutdown.token.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
-            let before = Timestamp::now().earlier(timeout);
-            match journal.give_up(before, publishers.sessions()).await {
-                Ok(lost) => lost.iter().for_each(|id| tracing::warn!(session = %id, "given up for lost")),
-                Err(error) => tracing::error!(%error, "cannot look after silent sessions"),
-            }
-            // A failure here keeps more than was asked for; it is said, and tried again at the next tick.
-            match journal.prune(&retention, false).await {
-                Ok(Pruned { condemned, trimmed, .. }) if condemned.is_empty() && trimmed.is_empty() => {}
-                Ok(Pruned { condemned, trimmed, freed, .. }) => {
-                    let (sessions, trimmed) = (condemned.len(), trimmed.len());
-                    tracing::info!(sessions, trimmed, freed, "retention took the oldest");
-                }
-                Err(error) => tracing::error!(%error, "cannot prune"),
-            }
-        }
-    }
 }
 
 /// Ends when nobody was connected and nothing ran for so long.

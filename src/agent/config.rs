@@ -1,6 +1,7 @@
 //! What was typed, and what it means.
 
 mod public;
+mod retention;
 
 use std::{
     fs,
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio_rustls::rustls::ServerConfig;
 
 pub use self::public::{PublicArgs, double_dashes, unused_environment};
+pub use self::retention::RetentionArgs;
 use crate::{auth::Token, clusters::ClusterSpec, serve, store::Retention};
 
 /// Runs Helm operations near the cluster and keeps every one as a durable session.
@@ -82,6 +84,12 @@ pub struct ServeArgs {
     /// Flags that the public agent has too.
     #[command(flatten)]
     pub public: PublicArgs,
+    /// How often retention is applied: 30s, 5m. By default every minute.
+    #[arg(long, alias = "mirror-prune-interval", value_name = "TIME")]
+    pub prune_interval: Option<String>,
+    /// What is kept.
+    #[command(flatten)]
+    pub retention: RetentionArgs,
 }
 
 /// How to serve, checked.
@@ -116,7 +124,7 @@ pub struct Config {
     pub publisher_timeout: Duration,
     /// What is kept.
     pub retention: Retention,
-    /// How often that is looked after.
+    /// How often that is applied.
     pub prune_interval: Duration,
 }
 
@@ -145,10 +153,14 @@ impl Config {
         let clusters = clusters.chain(args.public.cluster()).collect();
         let allow =
             args.public.allow_path.iter().filter_map(|path| check(allowed(path), &mut note)).collect();
-        let (Some(listen), Some((data, store)), true) = (listen, places, mistakes.is_empty()) else {
+        let prune_interval = check(retention::interval(args.prune_interval.as_deref()), &mut note);
+        let retention = args.retention.read(args.local);
+        mistakes.extend(retention.as_ref().err().cloned().unwrap_or_default());
+        let (Some(listen), Some((data, store)), Some(prune_interval), Ok(retention), true) =
+            (listen, places, prune_interval, retention, mistakes.is_empty())
+        else {
             return Err(Mistakes(mistakes));
         };
-        let retention = retention(&args);
         Ok(Self {
             listen,
             http_listen,
@@ -165,10 +177,7 @@ impl Config {
             grace: Duration::from_secs(args.grace),
             publisher_timeout: Duration::from_secs(args.publisher_timeout),
             retention,
-            prune_interval: match args.public.prune_interval {
-                Duration::ZERO => Duration::from_mins(1),
-                set => set.max(Duration::from_secs(1)),
-            },
+            prune_interval,
         })
     }
 }
@@ -195,27 +204,6 @@ fn check_exposure(args: &ServeArgs, listens: [Option<SocketAddr>; 2], note: &mut
     }
     if args.local && !has_token {
         note("--local: requests may name kubeconfigs, whose plugins run as you; add --token-file".into());
-    }
-}
-
-/// What is asked for; what is not has the default of its kind of agent.
-fn retention(args: &ServeArgs) -> Retention {
-    let mut keep = if args.local { local_retention() } else { Retention::default() };
-    let public = &args.public;
-    keep.max_sessions = Some(public.max_sessions).filter(|most| *most > 0).or(keep.max_sessions);
-    keep.max_bytes = Some(public.max_bytes).filter(|most| *most > 0).or(keep.max_bytes);
-    keep.max_age = Some(public.max_age).filter(|most| !most.is_zero()).or(keep.max_age);
-    keep.max_frames = Some(public.max_frames).filter(|most| *most > 0);
-    keep
-}
-
-/// What the agent of one user keeps: nobody looks after its disk.
-fn local_retention() -> Retention {
-    Retention {
-        max_sessions: Some(1000),
-        max_bytes: Some(2 << 30),
-        max_age: Some(Duration::from_hours(2160)),
-        ..Retention::default()
     }
 }
 

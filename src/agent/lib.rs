@@ -19,6 +19,7 @@ pub mod sources;
 
 pub mod auth;
 pub mod grpc;
+pub mod housekeeping;
 pub mod http;
 pub mod publishers;
 pub mod serve;

@@ -3,11 +3,9 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use clap::Args;
-use ktl_chart::config::duration;
 
 use crate::clusters::ClusterSpec;
 
@@ -39,21 +37,6 @@ pub struct PublicArgs {
     /// The file of the sessions, when not in --data; run folders and keys are then in FILE.agent.
     #[arg(long, value_name = "FILE")]
     pub mirror_store: Option<PathBuf>,
-    /// The most sessions to keep; finished ones go, the oldest first. 0 keeps all.
-    #[arg(long, alias = "mirror-max-sessions", value_name = "N", default_value_t = 0)]
-    pub max_sessions: u64,
-    /// The most bytes of frames to keep; finished sessions go, the oldest first. 0 keeps all.
-    #[arg(long, alias = "mirror-max-bytes", value_name = "N", default_value_t = 0)]
-    pub max_bytes: u64,
-    /// The most frames of one session, running or not; its oldest go, and readers are told. 0 keeps all.
-    #[arg(long, alias = "mirror-max-frames", value_name = "N", default_value_t = 0)]
-    pub max_frames: u64,
-    /// How long finished sessions are kept, such as 90d. 0 keeps them.
-    #[arg(long, value_name = "D", default_value = "0", value_parser = duration_flag)]
-    pub max_age: Duration,
-    /// How often retention is looked after, such as 30s. 0 means a minute.
-    #[arg(long, alias = "mirror-prune-interval", value_name = "D", default_value = "0", value_parser = duration_flag)]
-    pub prune_interval: Duration,
     /// A folder in which public requests may name charts and values; may be given several times.
     #[arg(long, value_name = "DIR")]
     pub allow_path: Vec<PathBuf>,
@@ -110,12 +93,6 @@ pub fn unused_environment() -> Vec<String> {
         format!("{name} has no effect: a frame is stored before it is acknowledged, so there is no queue")
     })
     .collect()
-}
-
-fn duration_flag(text: &str) -> Result<Duration, String> {
-    // With days, as people keep things; else as Go writes it.
-    let found = crate::duration::parse(text).or_else(|| duration::parse(text));
-    found.ok_or_else(|| "expected a duration such as 30s, 5m, 1h30m or 90d".to_owned())
 }
 
 #[cfg(test)]

@@ -157,3 +157,19 @@ async fn what_is_missing_is_told_where_it_would_have_been() {
         .collect();
     assert_eq!(told, ["1-2 retention", "3", "4-4 damaged", "5", "6", "7-7 damaged", "caught up 7", "done"]);
 }
+
+#[tokio::test]
+async fn a_follower_is_told_what_retention_took_of_a_session_that_runs() {
+    let Scratch { journal, folder: _folder } = scratch();
+    let id = new_session(&journal, Owner::Agent).await;
+    journal.append(&id, batch(&["a", "b", "c", "d"])).await.unwrap();
+    let mut late = std::pin::pin!(journal.follow(&id, Cursor::START, LONG).map(Result::unwrap));
+    let keep = Retention { max_frames: Some(1), ..Retention::default() };
+    journal.prune(&keep, false).await.unwrap();
+    let gap = Followed::Gap { from: Seq(1), to: Seq(3), reason: "retention" };
+    assert_eq!(late.next().await, Some(gap));
+    assert!(matches!(late.next().await, Some(Followed::Frame(frame)) if frame.seq == Seq(4)));
+    assert_eq!(late.next().await, Some(Followed::CaughtUp { head: Seq(4) }));
+    journal.append(&id, batch(&["e"])).await.unwrap();
+    assert!(matches!(late.next().await, Some(Followed::Frame(frame)) if frame.seq == Seq(5)));
+}

@@ -154,6 +154,16 @@ pub struct Pruned {
     pub more: bool,
 }
 
+impl Pruned {
+    /// What a prune took after this one.
+    pub(crate) fn add(&mut self, later: Self) {
+        self.condemned.extend(later.condemned);
+        self.trimmed.extend(later.trimmed);
+        self.freed += later.freed;
+        self.more = later.more;
+    }
+}
+
 /// What is remembered of a session that was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {

@@ -65,6 +65,16 @@ impl SqliteStore {
     }
 }
 
+/// How often one prune looks again whether the file is small enough. What a session takes in it is an estimate.
+const ROUNDS: usize = 4;
+
+impl SqliteStore {
+    async fn plan(&self, keep: &Retention) -> Result<Pruned, StoreError> {
+        let keep = keep.clone();
+        self.readers.run(move |tx| plan::plan(tx, &keep)).await
+    }
+}
+
 #[async_trait]
 impl SessionStore for SqliteStore {
     fn tell(&self, tell: Tell) {
@@ -168,13 +178,19 @@ impl SessionStore for SqliteStore {
     }
 
     async fn prune(&self, keep: &Retention, dry_run: bool) -> Result<Pruned, StoreError> {
-        let keep = keep.clone();
-        let plan = self.readers.run(move |tx| plan::plan(tx, &keep)).await?;
         if dry_run {
-            return Ok(plan);
+            return self.plan(keep).await;
         }
-        let pruned = sweep::execute(&self.writer, plan).await?;
-        sweep::sweep(&self.writer).await?;
+        let mut pruned = Pruned::default();
+        for _ in 0..ROUNDS {
+            let round = sweep::execute(&self.writer, self.plan(keep).await?).await?;
+            sweep::sweep(&self.writer).await?;
+            let enough = round.condemned.is_empty() || round.more || keep.max_bytes.is_none();
+            pruned.add(round);
+            if enough {
+                break;
+            }
+        }
         Ok(pruned)
     }
 

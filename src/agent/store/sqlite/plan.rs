@@ -95,12 +95,16 @@ impl Plan<'_> {
     /// session is put down for its share of the file.
     fn bytes(&mut self, most: u64) -> Result<(), StoreError> {
         let free = one(self.tx, "PRAGMA freelist_count")?;
-        let used = (one(self.tx, "PRAGMA page_count")? - free) * one(self.tx, "PRAGMA page_size")?;
+        let page = one(self.tx, "PRAGMA page_size")?;
+        let used = (one(self.tx, "PRAGMA page_count")? - free) * page;
         if used <= most {
             return Ok(());
         }
         let known = one(self.tx, &format!("SELECT ifnull(sum(bytes + {ROW}), 0) FROM sessions"))?.max(1);
-        let share = move |bytes: u64| u128::from(bytes + ROW) * u128::from(used) / u128::from(known);
+        // An empty file has a page for each table and index, which nothing gives back.
+        let empty = one(self.tx, "SELECT count(*) FROM sqlite_schema")? * page;
+        let spread = u128::from(used.saturating_sub(empty));
+        let share = move |bytes: u64| u128::from(bytes + ROW) * spread / u128::from(known);
         let gone: u128 = self.pruned.condemned.iter().map(|condemned| share(condemned.bytes)).sum();
         let mut over = u128::from(used - most).saturating_sub(gone);
         if over == 0 {

@@ -6,8 +6,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    mask::Masker,
     session::{Owner, Seq, Status},
-    store::contract::{append, new, text},
+    store::{
+        End,
+        contract::{append, new, text},
+    },
 };
 
 fn scratch() -> (TempDir, PathBuf) {
@@ -202,4 +206,75 @@ async fn a_source_that_is_put_again_counts_once() {
         store.put_source(&id, "a.yaml", masked, "h").await.unwrap();
     }
     assert_eq!(bytes().await.unwrap() - before, 5);
+}
+
+/// How large the file and its log are.
+fn on_disk(path: &Path) -> u64 {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
+    size(path) + size(&path.with_extension("db-wal"))
+}
+
+fn bytes_on_disk(path: &Path) -> Vec<u8> {
+    [fs::read(path).unwrap(), fs::read(path.with_extension("db-wal")).unwrap_or_default()].concat()
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_nowhere_on_the_disk_and_the_disk_is_given_back() {
+    let (_folder, path) = scratch();
+    let (store, id) = with_session(&path).await;
+    let small = on_disk(&path);
+    let canary = "canary-1234567890";
+    let held = |bytes: &[u8]| bytes.windows(canary.len()).any(|found| found == canary.as_bytes());
+    for _ in 0..100 {
+        store.append(append(&id, None, &[&canary.repeat(1000)])).await.unwrap();
+    }
+    assert!(on_disk(&path) > 1_000_000 && held(&bytes_on_disk(&path)));
+    assert!(store.delete(&id, true, "").await.unwrap());
+    assert!(!held(&bytes_on_disk(&path)), "a deleted frame is still in the file");
+    assert!(on_disk(&path) < small + 100_000, "{} bytes are left of {small}", on_disk(&path));
+}
+
+#[tokio::test]
+async fn a_limit_of_bytes_takes_as_many_sessions_as_it_needs() {
+    let (_folder, path) = scratch();
+    let (store, _) = with_session(&path).await;
+    let large = "x".repeat(100_000);
+    for _ in 0..20 {
+        let id = SessionId::mint();
+        store.create(new(&id, Owner::Agent)).await.unwrap();
+        let end = End { status: Status::Done, exit_code: 0, message: Masker::new([]).mask(String::new()) };
+        store.append(Append { end: Some(end), ..append(&id, None, &[&large]) }).await.unwrap();
+    }
+    let keep = Retention { max_bytes: Some(1_000_000), ..Retention::default() };
+    let said = store.prune(&keep, true).await.unwrap();
+    let pruned = store.prune(&keep, false).await.unwrap();
+    assert!(pruned.condemned.starts_with(&said.condemned));
+    assert!(on_disk(&path) <= 1_000_000, "{} bytes are left", on_disk(&path));
+    assert!((12..=13).contains(&pruned.condemned.len()), "{} of 20 went", pruned.condemned.len());
+    assert!(pruned.condemned[0].reason.to_string().contains("larger than 1000000 bytes"));
+    // What is free in the file and what waits in the log is no reason for anybody to go.
+    assert!(store.prune(&keep, false).await.unwrap().condemned.is_empty());
+}
+
+#[tokio::test]
+async fn writers_get_in_between_the_slices_of_a_prune() {
+    let (_folder, path) = scratch();
+    let (store, busy) = with_session(&path).await;
+    let old = SessionId::mint();
+    store.create(new(&old, Owner::Agent)).await.unwrap();
+    let texts: Vec<&str> = std::iter::repeat_n("a line of a log", 4000).collect();
+    for _ in 0..10 {
+        store.append(append(&old, None, &texts)).await.unwrap();
+    }
+    let prune = async {
+        assert!(store.delete(&old, true, "").await.unwrap());
+        store.session(&busy).await.unwrap().unwrap().head
+    };
+    let write = async {
+        for _ in 0..20 {
+            store.append(append(&busy, None, &["x"])).await.unwrap();
+        }
+    };
+    let (during, ()) = tokio::join!(prune, write);
+    assert!(during > Seq(3), "only {during} frames were written while 40000 were deleted");
 }
