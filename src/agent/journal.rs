@@ -15,7 +15,7 @@ pub use self::follow::Followed;
 use self::{follow::Follower, heads::Heads};
 use crate::{
     frame::{Ended, Fact, ended_status, published::MirrorFrame},
-    mask::{MarkKey, Masked, Masker},
+    mask::{MarkKey, Masked, Masker, Memory},
     session::{Cursor, Meta, Owner, Pin, Session, SessionId, Status, Tags, Timestamp},
     store::{
         Append, Appended, Audit, Created, End, MAX_LIST, NewSession, Producer, Pruned, Report, Retention,
@@ -41,6 +41,7 @@ pub struct Journal {
     store: Arc<dyn SessionStore>,
     heads: Heads,
     marks: MarkKey,
+    memory: Memory,
 }
 
 impl Journal {
@@ -50,12 +51,17 @@ impl Journal {
         let heads = Heads::default();
         let raised = heads.clone();
         store.tell(Arc::new(move |id| raised.raise(id)));
-        Self { store, heads, marks }
+        Self { store, heads, marks, memory: Memory::default() }
     }
 
-    /// The masker of a session that also hides `known` secret values.
+    /// The masker of a session that also hides `known` secret values, and those that its other maskers learned.
     pub fn masker(&self, id: &SessionId, known: impl IntoIterator<Item = String>) -> Masker {
-        Masker::of_session(&self.marks, id, known)
+        self.memory.masker(&self.marks, id, known)
+    }
+
+    /// What its sessions are known to hold, for whoever writes a text that may speak of any of them.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Makes a session, or says that it is there. An id that so far only carries metadata becomes the new session.

@@ -1,8 +1,8 @@
 //! Every text of our own facts.
 
-use super::{Maskable, Masker};
+use super::{Maskable, Masked, Masker, voice::Border};
 use crate::frame::{
-    Body, Edit, Ended, Excerpt, Fact, Finding, Fix, LeftBehind, Line, Note, ObjectEvent, ObjectList,
+    self, Body, Edit, Ended, Excerpt, Fact, Finding, Fix, LeftBehind, Line, Note, ObjectEvent, ObjectList,
     ObjectRef, ObjectState, Phase, Place, Queued, RelatedPlace, SourceRef, Started,
 };
 
@@ -27,7 +27,6 @@ texts! {
     SourceRef { path; sha256, size }
     Queued { session_ahead, release, namespace, cluster; }
     Phase { message; name, state, started_unix_nano, completed_unix_nano }
-    Line { text; source, level, phase }
     ObjectRef { api_version, kind, namespace, name; }
     ObjectList { objects; }
     ObjectState { object, reason, message, owner; status, ready, desired }
@@ -40,6 +39,14 @@ texts! {
     Note { text, principal; kind }
     Ended { message, left_behind; status, exit_code }
     LeftBehind { release_status, not_ready; revision }
+}
+
+/// A line goes on where the last one of the same source and phase ended.
+impl Maskable for Line {
+    fn hide(&mut self, masker: &Masker) {
+        let Self { text, source, level: _, phase } = self;
+        masker.hide_next(&format!("line {source} {phase}"), text, Border::Line);
+    }
 }
 
 /// Columns count in an excerpt, so its marks keep the length; and a secret may span its lines.
@@ -67,5 +74,46 @@ impl Maskable for Fact {
             Some(Body::Note(note)) => note.hide(masker),
             Some(Body::Ended(ended)) => ended.hide(masker),
         }
+    }
+}
+
+impl Masked<Fact> {
+    /// The same fact as a frame's payload. It stays masked.
+    pub fn into_payload(self) -> Masked<frame::Payload> {
+        Masked(frame::Payload::Fact(self.0))
+    }
+}
+
+impl Masked<Ended> {
+    /// What the end says. It stays masked.
+    pub fn message(&self) -> Masked<String> {
+        Masked(self.0.message.clone())
+    }
+
+    /// The same end as a fact. It stays masked.
+    pub fn into_fact(self) -> Masked<Fact> {
+        Masked(Fact { body: Some(Body::Ended(self.0)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_of_a_fact_is_masked() {
+        let masker = Masker::new(["correct-horse".to_owned()]);
+        let finding = Finding {
+            message: "correct-horse is wrong".into(),
+            excerpt: Some(Excerpt { first_line: 3, lines: vec!["a: correct-horse".into(), "b: 1".into()] }),
+            ..Finding::default()
+        };
+        let fact = masker.mask(Fact { body: Some(Body::Finding(finding)) }).into_inner();
+        let Some(Body::Finding(finding)) = fact.body else { panic!("the kind of fact changed") };
+        assert!(finding.message.starts_with("«secret:"));
+        assert_eq!(finding.excerpt.unwrap().lines, ["a: *************", "b: 1"]);
+        let line =
+            Fact { body: Some(Body::Line(Line { text: "x correct-horse".into(), ..Line::default() })) };
+        assert!(!format!("{:?}", masker.mask(line)).contains("correct-horse"));
     }
 }

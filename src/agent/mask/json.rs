@@ -2,102 +2,124 @@
 
 use serde_json::{Map, Value};
 
-use super::{Maskable as _, Masker, known, names};
+use super::{Maskable as _, Masker, encode, manifest, names};
 
 /// Hides the secrets of a JSON text; of a text that is no JSON, as in any other. A text without secrets is not
 /// touched, to the byte.
 pub(super) fn hide(text: &mut String, masker: &Masker) {
     match serde_json::from_str::<Value>(text) {
-        Ok(mut value) => {
-            if walk(&mut value, masker) {
+        Ok(mut value @ (Value::Object(_) | Value::Array(_))) => {
+            // Learned first: a value may be named below the place where it is used.
+            let mut learned = Vec::new();
+            collect(&value, &mut learned);
+            masker.known.learn_distinctive(learned);
+            let before = value.clone();
+            walk(&mut value, &mut |leaf| mark(leaf, masker), &mut |text| replace(text, masker));
+            if value != before {
                 *text = value.to_string();
             }
         }
-        Err(_) => text.hide(masker),
+        _ => text.hide(masker),
     }
 }
 
-/// Hides in place and says whether anything changed.
-fn walk(value: &mut Value, masker: &Masker) -> bool {
-    match value {
-        Value::String(text) => replace(text, masker),
-        Value::Array(items) => items.iter_mut().fold(false, |changed, item| walk(item, masker) | changed),
-        Value::Object(fields) => {
-            let is_secret = is_secret(fields);
-            fields.iter_mut().fold(false, |changed, (key, value)| {
-                let data = is_secret && is_data(key);
-                let now = if data || (names::is_sensitive(key) && !value.is_object()) {
-                    hide_leaves(value, masker)
-                } else {
-                    walk(value, masker)
-                };
-                now | changed
-            })
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-/// The values of every Secret in a value.
+/// Adds every secret in a value.
 pub(super) fn collect(value: &Value, found: &mut Vec<String>) {
+    walk(&mut value.clone(), &mut |leaf| found.extend(leaf.as_str().iter().flat_map(forms)), &mut |_| {});
+}
+
+/// Gives every secret leaf to `secret` and every other text to `other`.
+fn walk(value: &mut Value, secret: &mut impl FnMut(&mut Value), other: &mut impl FnMut(&mut String)) {
     match value {
-        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        Value::String(text) => other(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, secret, other)),
         Value::Object(fields) => {
-            let is_secret = is_secret(fields);
-            for (key, value) in fields {
-                let leaves = value.as_object().filter(|_| is_secret && is_data(key));
-                match leaves {
-                    Some(leaves) => found.extend(leaves.values().filter_map(Value::as_str).flat_map(both)),
-                    None => collect(value, found),
+            let rule = Rule::of(fields);
+            for (key, value) in fields.iter_mut() {
+                if rule.hides(key, value) {
+                    leaves(value, secret);
+                } else if key == "data" && rule.is_unknown && value.is_object() {
+                    walk_unknown(value, secret, other);
+                } else {
+                    walk(value, secret, other);
                 }
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// A value as it is, and what it is the base64 of.
-fn both(text: &str) -> impl Iterator<Item = String> {
-    [Some(text.to_owned()), known::decode(text)].into_iter().flatten()
+/// What an object says about its fields.
+struct Rule {
+    is_secret: bool,
+    is_unknown: bool,
+    /// Its `name` is that of a secret, so its `value` is one.
+    is_named: bool,
 }
 
-fn is_secret(fields: &Map<String, Value>) -> bool {
-    fields.get("kind").and_then(Value::as_str) == Some("Secret")
+impl Rule {
+    fn of(fields: &Map<String, Value>) -> Self {
+        let text = |key: &str| fields.get(key).and_then(Value::as_str);
+        Self {
+            is_secret: text("kind") == Some("Secret"),
+            is_unknown: text("kind").is_none(),
+            is_named: text("name").is_some_and(names::is_sensitive),
+        }
+    }
+
+    fn hides(&self, key: &str, value: &Value) -> bool {
+        match key {
+            "stringData" => true,
+            "data" => self.is_secret,
+            "value" => self.is_named && value.is_string(),
+            "auth" => value.as_str().and_then(encode::decode).is_some_and(|text| text.contains(':')),
+            _ if key.eq_ignore_ascii_case("authorization") => true,
+            _ => names::is_sensitive(key) && !value.is_object(),
+        }
+    }
 }
 
-fn is_data(key: &str) -> bool {
-    matches!(key, "data" | "stringData")
+/// The `data` of nobody knows what: a patch has no kind.
+fn walk_unknown(value: &mut Value, secret: &mut impl FnMut(&mut Value), other: &mut impl FnMut(&mut String)) {
+    let Value::Object(fields) = value else { return };
+    for (key, value) in fields {
+        if names::is_sensitive(key) || value.as_str().is_some_and(manifest::looks_encoded) {
+            leaves(value, secret);
+        } else {
+            walk(value, secret, other);
+        }
+    }
 }
 
-/// A string leaf may hold a document of its own: a manifest, or JSON in JSON.
-fn replace(text: &mut String, masker: &Masker) -> bool {
-    let before = text.clone();
+fn leaves(value: &mut Value, secret: &mut impl FnMut(&mut Value)) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| leaves(item, secret)),
+        Value::Object(fields) => fields.iter_mut().for_each(|(_, item)| leaves(item, secret)),
+        Value::String(_) | Value::Number(_) => secret(value),
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+fn mark(leaf: &mut Value, masker: &Masker) {
+    let marked = match &*leaf {
+        Value::String(text) if names::is_value(text) => masker.mark_of(text),
+        Value::Number(number) => masker.mark_of(&number.to_string()),
+        _ => return,
+    };
+    *leaf = Value::String(marked);
+}
+
+/// A secret as it is written and, where that is base64 of a text, as it is.
+fn forms(text: &&str) -> Vec<String> {
+    let is_text = |text: &String| text.chars().all(|c| !c.is_control() || c.is_ascii_whitespace());
+    encode::decode(text).filter(is_text).into_iter().chain([(*text).to_owned()]).collect()
+}
+
+/// A text leaf may hold a document of its own: a manifest, or JSON in JSON.
+fn replace(text: &mut String, masker: &Masker) {
     if text.trim_start().starts_with(['{', '[']) {
         hide(text, masker);
     } else {
         text.hide(masker);
-    }
-    *text != before
-}
-
-fn hide_leaves(value: &mut Value, masker: &Masker) -> bool {
-    match value {
-        Value::Array(items) => {
-            items.iter_mut().fold(false, |changed, item| hide_leaves(item, masker) | changed)
-        }
-        Value::Object(fields) => {
-            fields.iter_mut().fold(false, |changed, (_, item)| hide_leaves(item, masker) | changed)
-        }
-        Value::String(text) if names::is_value(text) => {
-            // Equal secrets get equal marks, in plain or in base64.
-            let plain = known::decode(text).filter(|plain| masker.known.values().contains(plain));
-            *text = masker.mark_of(plain.as_deref().unwrap_or(text));
-            true
-        }
-        Value::Number(number) => {
-            *value = Value::String(masker.mark_of(&number.to_string()));
-            true
-        }
-        Value::String(_) | Value::Null | Value::Bool(_) => false,
     }
 }

@@ -5,22 +5,23 @@
 
 use std::ops::Range;
 
-use super::{Hidden, names};
+use memchr::memchr2_iter;
+
+use super::{names, span::Hidden};
 
 /// The longest name that is looked at.
 const LONGEST: usize = 128;
 
-/// Every value under a sensitive name.
-pub(super) fn find(text: &str) -> Vec<Hidden> {
-    let separators = text.bytes().enumerate().filter(|(_, byte)| matches!(byte, b':' | b'='));
-    separators
-        .filter_map(
-            |(at, byte)| {
-                if byte == b'=' { assigned(text, at) } else { json(text, at).or_else(|| yaml(text, at)) }
-            },
-        )
-        .filter(|hidden| names::is_value(&text[hidden.range.clone()]))
-        .collect()
+/// Adds every value under a sensitive name.
+pub(super) fn find(text: &str, hidden: &mut Vec<Hidden>) {
+    let found = memchr2_iter(b':', b'=', text.as_bytes()).filter_map(|at| {
+        if text[at..].starts_with('=') {
+            assigned(text, at)
+        } else {
+            json(text, at).or_else(|| yaml(text, at))
+        }
+    });
+    hidden.extend(found.filter(|hidden| names::is_value(&text[hidden.range.clone()])));
 }
 
 /// `name=value`, as in `--set`, the environment and a query.
@@ -59,7 +60,8 @@ fn json(text: &str, at: usize) -> Option<Hidden> {
     let bare = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     let rest = &text[start..];
     let end = rest.find(|c| !bare(c)).unwrap_or(rest.len());
-    Some(Hidden { quote: true, ..Hidden::new(start..start + end) })
+    let quote = Some(text[..at].trim_end().len() - 1 - before.len());
+    Some(Hidden { quote, ..Hidden::new(start..start + end) })
 }
 
 /// `name: value` in YAML or in a sentence. The name has to start a line or a clause: "unexpected token: x" is no
@@ -88,8 +90,9 @@ fn yaml(text: &str, at: usize) -> Option<Hidden> {
 
 /// The name that a text ends with.
 fn name_before(text: &str) -> Option<Range<usize>> {
-    let part_of_name = |c: &char| c.is_ascii_alphanumeric() || "_./[]-".contains(*c);
-    let length = text.chars().rev().take_while(part_of_name).count();
+    let part_of_name =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'[' | b']' | b'-');
+    let length = text.bytes().rev().take(LONGEST + 1).take_while(part_of_name).count();
     (1..=LONGEST).contains(&length).then(|| text.len() - length..text.len())
 }
 
@@ -112,7 +115,9 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
-        let found: Vec<&str> = find(text).into_iter().map(|hidden| &text[hidden.range]).collect();
+        let mut hidden = Vec::new();
+        find(text, &mut hidden);
+        let found: Vec<&str> = hidden.into_iter().map(|hidden| &text[hidden.range]).collect();
         assert_eq!(found, expected, "in {text:?}");
     }
 

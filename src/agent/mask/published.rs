@@ -2,16 +2,25 @@
 
 use std::collections::HashMap;
 
-use super::{Maskable, Masker, json};
-use crate::frame::published::{
-    BuildEvent, BuildResult, DeployEvent, LogLine, MirrorFrame, VerifyDone, VerifyEvent, VerifyFinding,
-    VerifyProgress, VerifyStarted, VerifySubject, VerifySummary, build_event, mirror_frame, verify_event,
+use super::{Maskable, Masked, Masker, json, voice::Border};
+use crate::frame::{
+    self,
+    published::{
+        BuildEvent, BuildResult, DeployEvent, LogLine, MirrorFrame, VerifyDone, VerifyEvent, VerifyFinding,
+        VerifyProgress, VerifyStarted, VerifySubject, VerifySummary, build_event, mirror_frame, verify_event,
+    },
 };
+
+impl Masked<MirrorFrame> {
+    /// The same published frame as a frame's payload. It stays masked.
+    pub fn into_payload(self) -> Masked<frame::Payload> {
+        Masked(frame::Payload::Published(self.0))
+    }
+}
 
 impl Maskable for MirrorFrame {
     fn hide(&mut self, masker: &Masker) {
         let Self { session_id: _, producer, sequence: _, received_unix_nano: _, payload } = self;
-        producer.hide(masker);
         match payload {
             None => {}
             Some(mirror_frame::Payload::Log(line)) => line.hide(masker),
@@ -21,38 +30,47 @@ impl Maskable for MirrorFrame {
             Some(mirror_frame::Payload::Verify(event)) => event.hide(masker),
             Some(mirror_frame::Payload::Control(fact)) => fact.hide(masker),
         }
+        producer.hide(masker);
     }
 }
 
-/// Text is masked as text. Other bytes are searched for the known values only.
+/// Bytes are the next piece of what their producer prints. The text in them is masked as text, whatever stands
+/// between; and in what is no text at all the known values are blanked.
 fn hide_bytes(bytes: &mut Vec<u8>, masker: &Masker) {
-    match String::from_utf8(std::mem::take(bytes)) {
-        Ok(mut text) => {
-            text.hide(masker);
-            *bytes = text.into_bytes();
-        }
-        Err(not_text) => {
-            *bytes = not_text.into_bytes();
-            masker.known.blank(bytes);
-        }
+    let mut masked = Vec::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        let mut text = chunk.valid().to_owned();
+        masker.hide_next("raw", &mut text, Border::Cut);
+        masked.extend_from_slice(text.as_bytes());
+        masked.extend_from_slice(chunk.invalid());
     }
+    masker.known.get().blank(&mut masked);
+    *bytes = masked;
 }
 
 impl Maskable for LogLine {
     fn hide(&mut self, masker: &Masker) {
         let Self {
             timestamp_unix_nano: _,
-            formatted_timestamp: _,
+            formatted_timestamp,
             namespace,
             pod,
             container,
             raw,
             rendered,
             source,
-            source_glyph: _,
+            source_glyph,
             rendered_equals_raw: _,
         } = self;
-        for text in [namespace, pod, container, raw, rendered, source] {
+        let of = format!("log {namespace}/{pod}/{container}/{source}");
+        let is_same = rendered == raw;
+        let secrets = masker.hide_next(&of, raw, Border::Line);
+        if is_same {
+            rendered.clone_from(raw);
+        } else {
+            masker.hide_shown(rendered, &secrets);
+        }
+        for text in [namespace, pod, container, source, formatted_timestamp, source_glyph] {
             text.hide(masker);
         }
     }
@@ -64,8 +82,9 @@ impl Maskable for BuildEvent {
         match body {
             None => {}
             Some(build_event::Body::Log(line)) => line.hide(masker),
-            Some(build_event::Body::Result(BuildResult { tags, digest: _, oci_output_dir, error })) => {
+            Some(build_event::Body::Result(BuildResult { tags, digest, oci_output_dir, error })) => {
                 tags.hide(masker);
+                digest.hide(masker);
                 oci_output_dir.hide(masker);
                 error.hide(masker);
             }

@@ -1,43 +1,172 @@
-//! What gives a secret away by how it is written.
+//! Everything that gives a secret away by how it is written, in every layer of a text.
 
-use std::sync::LazyLock;
+use std::{ops::Range, sync::LazyLock};
 
+use aho_corasick::AhoCorasick;
 use regex::{Captures, Regex};
 
-use super::{Hidden, names, pairs, secret};
+use super::{argv, braces, layers::Layer, loose, manifest, names, pairs, span::Hidden};
+
+/// How many levels of escapes are undone: a manifest in an annotation in a log line in JSON has three.
+const DEEPEST: usize = 5;
 
 /// Every secret that the text itself shows.
 pub(super) fn find(text: &str) -> Vec<Hidden> {
-    let mut hidden = secret::find(text);
-    hidden.extend(pairs::find(text));
-    for (rule, of_match) in RULES.iter() {
-        hidden.extend(rule.captures_iter(text).filter_map(|found| of_match(&found)));
-    }
+    let (mut hidden, mut judged) = (Vec::new(), Vec::new());
+    find_in(text, DEEPEST, &mut hidden, &mut judged);
+    loose::find(text, &mut hidden, &judged);
     hidden
 }
 
-type OfMatch = fn(&Captures<'_>) -> Option<Hidden>;
+fn find_in(text: &str, deepest: usize, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>) {
+    find_here(text, hidden, judged);
+    if !text.contains('\\') {
+        return;
+    }
+    find_quoted(text, deepest, hidden, judged);
+    // Once more over quotes: what was cut off has lost its own.
+    let mut layers: Vec<Layer> = Vec::new();
+    for depth in 0..deepest {
+        let Some(layer) = Layer::below(layers.last().map_or(text, |layer| &layer.text)) else { break };
+        let (mut below, mut known) = (Vec::new(), Vec::new());
+        find_here(&layer.text, &mut below, &mut known);
+        layers.push(layer);
+        for layer in layers[..=depth].iter().rev() {
+            below = below.into_iter().map(|found| layer.lift(found)).collect();
+            known = known.into_iter().map(|at| layer.origin(at)).collect();
+        }
+        hidden.append(&mut below);
+        judged.append(&mut known);
+    }
+}
+
+/// In each string in quotes, with its escapes undone, and in the strings in those.
+fn find_quoted(text: &str, deepest: usize, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>) {
+    for range in quoted(text) {
+        let Some(layer) = Layer::below(&text[range.clone()]) else { continue };
+        let (mut below, mut known) = (Vec::new(), Vec::new());
+        find_here(&layer.text, &mut below, &mut known);
+        if deepest > 1 {
+            find_quoted(&layer.text, deepest - 1, &mut below, &mut known);
+        }
+        hidden.extend(below.into_iter().map(|found| layer.lift(found).after(range.start)));
+        judged.extend(known.into_iter().map(|at| layer.origin(at) + range.start));
+    }
+}
+
+/// What stands between quotes and holds an escape.
+fn quoted(text: &str) -> Vec<Range<usize>> {
+    let (mut open, mut escapes, mut skip) = (None, false, false);
+    let mut found = Vec::new();
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if skip => skip = false,
+            b'\\' => (skip, escapes) = (true, true),
+            b'"' => match open.take() {
+                Some(start) if escapes => found.push(start..at),
+                Some(_) => {}
+                None => (open, escapes) = (Some(at + 1), false),
+            },
+            _ => {}
+        }
+    }
+    found.extend(open.filter(|_| escapes).map(|start| start..text.len()));
+    found
+}
+
+/// In the text as it is.
+fn find_here(text: &str, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>) {
+    manifest::find(text, hidden, judged);
+    braces::find(text, hidden, judged);
+    argv::find(text, hidden);
+    pairs::find(text, hidden);
+    if WORDS.as_ref().is_none_or(|words| words.is_match(text)) {
+        RULES.iter().for_each(|rule| rule.find(text, hidden));
+    }
+}
 
 /// A pattern, and what of its match is a secret.
-static RULES: LazyLock<Vec<(Regex, OfMatch)>> = LazyLock::new(|| {
-    let table: [(&str, OfMatch); 5] = [
-        // A private key: all between its two lines, or to the end when the second is missing.
-        (r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?P<value>[^-]+)", value),
-        // user:password@ in a URL.
-        (r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/@:]*:(?P<value>[^\s/@]+)@", value),
-        // A long token alone before the @ of a URL.
-        (r"[a-zA-Z][a-zA-Z0-9+.-]*://(?P<value>[^\s/@:]{16,})@", value),
-        (r"(?i)\bbearer\s+(?P<value>[A-Za-z0-9._~+/-]{8,}=*)", token),
-        (r#"(?i)\bauthorization["']?\s*[:=]\s*["']?(?:basic|bearer|token)\s+(?P<value>[^\s"',;]+)"#, value),
-    ];
-    let flag = r#"(?:^|\s)(?P<name>--?[A-Za-z][A-Za-z0-9-]*)\s+["']?(?P<value>[^\s"'-][^\s"']*)"#;
-    let all = table.into_iter().chain([(flag, named as OfMatch)]);
+struct Rule {
+    /// A text without these words is not searched.
+    words: &'static [&'static str],
+    pattern: Regex,
+    of_match: fn(&Captures<'_>) -> Option<Hidden>,
+}
+
+impl Rule {
+    fn find(&self, text: &str, hidden: &mut Vec<Hidden>) {
+        if self.words.iter().any(|word| text.contains(word)) {
+            hidden.extend(self.pattern.captures_iter(text).filter_map(|found| (self.of_match)(&found)));
+        }
+    }
+}
+
+type Row = (&'static [&'static str], &'static str, fn(&Captures<'_>) -> Option<Hidden>);
+
+const TABLE: [Row; 10] = [
+    // A private key: all between its two lines, or to the end when the second is missing.
+    (&["PRIVATE KEY"], r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?P<value>[^-]+)", value),
+    // The same in base64.
+    (&["LS0tLS1CRUdJTi"], r"(?P<value>LS0tLS1CRUdJTi[A-Za-z0-9+/=]+)", key),
+    // user:password@ in a URL.
+    (&["://"], r#"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/@:"'<>]*:(?P<value>[^\s/"'<>]+)@"#, value),
+    // A long token alone before the @ of a URL.
+    (&["://"], r#"[a-zA-Z][a-zA-Z0-9+.-]*://(?P<value>[^\s/@:"'<>?#]{16,})@"#, value),
+    // What signs a URL, and what opens a session page.
+    (
+        &["sig=", "ature=", "ential=", "code=", "auth=", "Sig=", "SIG="],
+        r#"(?i)[?&](?:x-amz-signature|x-amz-credential|x-amz-security-token|signature|sig|code|auth|sv_sig)=(?P<value>[^\s&#"'<>]{8,})"#,
+        value,
+    ),
+    (&["#k="], r#"#k=(?P<value>[^\s&"'<>]{6,})"#, value),
+    (&["earer", "EARER"], r"(?i)\bbearer[ \t]+(?P<value>[A-Za-z0-9._~+/-]{8,}=*)", token),
+    (
+        &["uthorization", "UTHORIZATION"],
+        r#"(?i)\b(?:proxy-)?authorization["'\]]?[ \t]*[:=][ \t]*\[?["']?(?:basic|bearer|token|digest)[ \t]+(?P<value>[^\s"',;\]]+)"#,
+        value,
+    ),
+    // A token that says itself what it is: of a service account, or signed in.
+    (&["eyJ"], r"\b(?P<value>eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*)", value),
+    (
+        &[
+            "gh",
+            "glpat-",
+            "xox",
+            "npm_",
+            "sk_live_",
+            "sk-",
+            "AKIA",
+            "AIza",
+            "hvs.",
+            "dckr_pat_",
+            "pypi-",
+            "SG.",
+        ],
+        concat!(
+            r"\b(?P<value>gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}",
+            r"|xox[abprs]-[A-Za-z0-9-]{10,}|npm_[A-Za-z0-9]{30,}|sk_live_[A-Za-z0-9]{16,}|sk-ant-[A-Za-z0-9_-]{20,}",
+            r"|AIza[A-Za-z0-9_-]{35}|hvs\.[A-Za-z0-9_-]{20,}|dckr_pat_[A-Za-z0-9_-]{16,}|pypi-[A-Za-z0-9_-]{30,}",
+            r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,})",
+        ),
+        value,
+    ),
+];
+
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     // The patterns are constants, and a test compiles them all.
-    all.filter_map(|(pattern, of_match)| Some((Regex::new(pattern).ok()?, of_match))).collect()
+    let rules = TABLE.iter().filter_map(|(words, pattern, of_match)| {
+        Some(Rule { words, pattern: Regex::new(pattern).ok()?, of_match: *of_match })
+    });
+    rules.collect()
 });
 
+/// The words of all patterns: most texts have none of them.
+static WORDS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(TABLE.iter().flat_map(|(words, ..)| words.iter())).ok());
+
 fn value(found: &Captures<'_>) -> Option<Hidden> {
-    found.name("value").map(|value| Hidden::new(value.range()))
+    let value = found.name("value").filter(|value| names::is_value(value.as_str()))?;
+    Some(Hidden::new(value.range()))
 }
 
 /// A word after "bearer" that is no English one.
@@ -47,10 +176,12 @@ fn token(found: &Captures<'_>) -> Option<Hidden> {
     looks_random.then(|| value(found)).flatten()
 }
 
-fn named(found: &Captures<'_>) -> Option<Hidden> {
-    let value = found.name("value")?;
-    let hides = names::is_sensitive(found.name("name")?.as_str()) && names::is_value(value.as_str());
-    hides.then(|| Hidden::new(value.range()))
+/// A PEM in base64 that holds a private key. A certificate stays.
+fn key(found: &Captures<'_>) -> Option<Hidden> {
+    let text = found.name("value")?.as_str();
+    let whole = &text[..text.len() / 4 * 4];
+    let plain = super::encode::decode(whole.trim_end_matches('='))?;
+    plain.contains("PRIVATE KEY").then(|| value(found)).flatten()
 }
 
 #[cfg(test)]
@@ -59,6 +190,7 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert_eq!(RULES.len(), 6);
+        assert_eq!(RULES.len(), TABLE.len());
+        assert!(WORDS.is_some());
     }
 }

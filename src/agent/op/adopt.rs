@@ -96,7 +96,7 @@ impl Operations {
         let facts = facts.into();
         journal.append(id, Batch { producer: AGENT.to_owned(), counter: None, facts }).await?;
         let said = journal.last_counter(id, super::report::OPERATION).await?;
-        let mut reporter = Reporter::new(journal.clone(), id.clone(), masker, said);
+        let mut reporter = Reporter::new(journal.clone(), id.clone(), &masker, said);
         let (status, message) = (WireStatus::Lost.into(), message.to_owned());
         let left_behind = found.map(|state| LeftBehind {
             release_status: state.status,

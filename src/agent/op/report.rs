@@ -40,8 +40,8 @@ pub struct Reporter {
 
 impl Reporter {
     /// A voice that said `said` facts before.
-    pub fn new(journal: Journal, id: SessionId, masker: Masker, said: u64) -> Self {
-        Self { journal, id, masker, said }
+    pub fn new(journal: Journal, id: SessionId, masker: &Masker, said: u64) -> Self {
+        Self { journal, id, masker: masker.speaking(), said }
     }
 
     /// The session.
@@ -60,8 +60,8 @@ impl Reporter {
     }
 
     /// Hides these values too, from now on.
-    pub fn hide(&mut self, more: Vec<String>) {
-        self.masker = self.masker.with(more);
+    pub fn hide(&self, more: Vec<String>) {
+        self.masker.learn(more);
     }
 
     /// Hides from now on what this masker hides, and nothing else.
@@ -145,7 +145,8 @@ impl Reporter {
     }
 
     async fn append(&self, producer: &str, first: Option<u64>, bodies: Vec<Body>) -> Result<(), StoreError> {
-        let facts = bodies.into_iter().map(|body| self.masker.mask(Fact { body: Some(body) }));
+        let masker = self.masker.of(producer);
+        let facts = bodies.into_iter().map(|body| masker.mask(Fact { body: Some(body) }));
         let facts: Vec<Masked<Fact>> = facts.collect();
         for (index, part) in facts.chunks(MAX_BATCH).enumerate() {
             let counter = first.map(|first| first + (index * MAX_BATCH) as u64);
@@ -207,9 +208,9 @@ mod tests {
         let new = NewSession { id: id.clone(), meta, tags, owner: Owner::Agent, request: None };
         journal.create(new).await.unwrap();
         let line = |text: &str| Body::Line(Line { text: text.to_owned(), ..Line::default() });
-        let mut before = Reporter::new(journal.clone(), id.clone(), masker.clone(), 0);
+        let mut before = Reporter::new(journal.clone(), id.clone(), &masker, 0);
         before.say(vec![line("1"), line("2"), line("3")]).await.unwrap();
-        let mut again = Reporter::new(journal.clone(), id.clone(), masker, 0);
+        let mut again = Reporter::new(journal.clone(), id.clone(), &masker, 0);
         again.say(vec![line("1")]).await.unwrap();
         let status = WireStatus::Done.into();
         let ended = Ended { status, exit_code: 0, message: "over".to_owned(), left_behind: None };

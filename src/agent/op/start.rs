@@ -191,7 +191,8 @@ impl Operations {
         }
         let journal = self.inner.context.journal.clone();
         let id = SessionId::parse(&run.id).map_err(io::Error::other)?;
-        let reporter = Reporter::new(journal.clone(), id, masker.with(known), run.said);
+        masker.learn(known);
+        let reporter = Reporter::new(journal.clone(), id, masker, run.said);
         let launcher = self.inner.context.launcher.clone();
         Ok(Work {
             run,

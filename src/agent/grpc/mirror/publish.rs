@@ -14,7 +14,7 @@ use crate::{
     mask::Masker,
     publishers::Publishing,
     session::{Meta, Owner, SessionId, Tags},
-    store::{Appended, NewSession, StoreError},
+    store::{NewSession, StoreError},
 };
 
 /// The most frames that are stored at once.
@@ -106,11 +106,17 @@ impl Publication {
 
     async fn flush(&mut self, run: Option<Run>) -> Result<(), Status> {
         let Some(Run { id, producer, frames }) = run else { return Ok(()) };
-        let appended = match self.append(&id, &producer, frames.clone()).await {
+        // Masked once, whatever becomes of the append: the masker remembers where a source of lines ended.
+        let masker = self.masker(&id).await?.of(&producer);
+        let producer = masker.mask(producer).into_inner();
+        let frames: Vec<_> = frames.into_iter().map(|frame| masker.mask(bare(frame))).collect();
+        let journal = self.services.journal.clone();
+        let appended = match journal.publish(&id, &producer, frames.clone()).await {
             // Deleted while we published: it starts again, in an epoch of its own.
             Err(StoreError::NotFound(_)) => {
                 self.known.remove(&id);
-                self.append(&id, &producer, frames).await?
+                self.masker(&id).await?;
+                journal.publish(&id, &producer, frames).await?
             }
             other => other?,
         };
@@ -119,24 +125,12 @@ impl Publication {
         Ok(())
     }
 
-    async fn append(
-        &mut self,
-        id: &SessionId,
-        producer: &str,
-        frames: Vec<MirrorFrame>,
-    ) -> Result<Appended, StoreError> {
-        let masker = self.masker(id).await?;
-        let producer = masker.mask(producer.to_owned()).into_inner();
-        let frames = frames.into_iter().map(|frame| masker.mask(bare(frame))).collect();
-        self.services.journal.publish(id, &producer, frames).await
-    }
-
     /// The masker of a session. The first frame makes the session when it is not there.
     async fn masker(&mut self, id: &SessionId) -> Result<Masker, StoreError> {
         if let Some(known) = self.known.get(id) {
             return Ok(known.masker.clone());
         }
-        let masker = self.services.journal.masker(id, []);
+        let masker = self.services.journal.masker(id, []).speaking();
         let new = NewSession {
             id: id.clone(),
             meta: masker.mask(Meta::default()),

@@ -58,7 +58,7 @@ pub(super) async fn work(data: &Path) -> Work {
         ticket: Queue::default().enter(run.release_key(), id.clone()),
         run,
         folder,
-        reporter: Reporter::new(journal.clone(), id, masker, 0),
+        reporter: Reporter::new(journal.clone(), id, &masker, 0),
         launcher: Launcher::new("none".into()),
         cancel: CancellationToken::new(),
         texts: BTreeMap::from([("values.yaml".to_owned(), VALUES.to_owned())]),
