@@ -40,7 +40,7 @@ impl Work {
             RolledOut::Ready => (
                 PhaseState::Succeeded,
                 String::new(),
-                Apply::done(format!("release {release} is applied and ready")),
+                Apply::done(format!("release {release} is applied{}", self.known_of_readiness())),
             ),
             RolledOut::Unwatched => {
                 let text = "the cluster does not let itself be watched; helm's word is all there is";
@@ -65,6 +65,21 @@ impl Work {
         };
         self.close_rollout(state, &message, since).await?;
         Ok(next)
+    }
+
+    /// What an end without a failure may say: helm's word counts, and an object that nobody may watch is not ready
+    /// for that.
+    fn known_of_readiness(&self) -> String {
+        let unseen = self.watch.as_ref().map_or(0, |watch| watch.board.unseen());
+        match unseen {
+            0 => " and ready".to_owned(),
+            _ if self.run.apply.helm_waits() => " and ready by helm's word".to_owned(),
+            1 => "; whether one of its objects is ready is not known, because this user may not watch it"
+                .to_owned(),
+            some => format!(
+                "; whether {some} of its objects are ready is not known, because this user may not watch them"
+            ),
+        }
     }
 
     async fn wait_until_ready(&mut self, since: i64) -> Result<RolledOut, StepError> {

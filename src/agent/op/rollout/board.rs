@@ -258,6 +258,12 @@ impl Board {
         progress
     }
 
+    /// How many objects nobody knows of whether they are ready. They do not hold a rollout up.
+    pub fn unseen(&self) -> usize {
+        let objects = self.targets.iter().filter(|target| !target.is_hook);
+        objects.filter(|target| self.health(target).status == ObjectStatus::Unknown).count()
+    }
+
     /// The objects that are not ready, with how they are doing.
     pub fn not_ready(&self) -> Vec<(ObjectRef, Health)> {
         let objects = self.targets.iter().filter(|target| !target.is_hook);

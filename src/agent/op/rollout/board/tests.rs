@@ -159,8 +159,10 @@ fn what_may_not_be_watched_does_not_hold_the_rollout() {
         let (resource, group, kind) = (resource.to_owned(), group.to_owned(), kind.to_owned());
         Seen::Denied { resource, group, kind, namespace: "shop".to_owned() }
     };
+    assert_eq!(board.unseen(), 0);
     board.see(denied("deployments", "apps", "Deployment"));
     board.helm_is_done();
+    assert_eq!(board.unseen(), 1);
     assert_eq!(board.progress(), Progress::Ready);
     assert_eq!(board.take_denied(), [("deployments".to_owned(), "shop".to_owned())]);
     assert!(board.take_denied().is_empty());
