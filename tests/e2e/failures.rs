@@ -30,6 +30,23 @@ stories! {
 }
 
 #[test]
+fn a_container_that_crashes_is_told_with_what_it_said_last() {
+    let Some(story) = Story::begin("crashing", &["web", "crashing"]) else { return };
+    let file = story.workspace.annotated();
+    let mut editor = story.editor();
+    story.open(&editor, &file);
+    let started = apply(&mut editor, json!({ "release": "web" }));
+    editor.receive("window/logMessage", |log| log.to_string().contains("the database does not answer"));
+    let verdict = verdict(&mut editor, &started);
+    assert!(verdict.contains("failed"), "{verdict}");
+    let found = findings(&mut editor, &story.workspace.uri(&file), &started);
+    story.workspace.assert_found(&file, &found);
+    let messages = serde_json::to_string(&found).expect("findings are JSON");
+    assert!(messages.contains("it said last") && messages.contains("does not answer"), "{messages}");
+    editor.quit();
+}
+
+#[test]
 fn a_configuration_that_does_not_parse() {
     stops_before_it_starts("broken-config");
 }
