@@ -8,13 +8,14 @@ use anyhow::Context as _;
 use axum::{Router, middleware::from_fn_with_state};
 use serde_json::json;
 use tokio::{net::TcpListener, time::sleep};
+use tonic::service::Routes;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     auth::{Browsers, Door, Hosts, guard},
     clusters::Clusters,
     config::Config,
-    grpc::{self, Operate, Services},
+    grpc::{self, Deploys, Operate, Services},
     housekeeping::{give_up_the_silent, keep_within},
     http::{self, Web},
     journal::Journal,
@@ -26,6 +27,7 @@ use crate::{
     serve,
     shim::Launcher,
     shutdown::Shutdown,
+    sources::local::Allowed,
     store::sqlite::{SqliteStore, private_folder},
 };
 
@@ -83,8 +85,12 @@ impl App {
         let hosts = Hosts::new(&bound, config.public_url.as_deref());
         let door = Door { hosts, token: config.token.clone(), browsers };
         let operate = Operate::new(operations.clone(), Arc::clone(&services.base));
-        let grpc =
-            grpc::routes(services, |routes| routes.add_service(grpc::operation_server(operate))).await?;
+        let allowed = Allowed::new(config.allow.clone());
+        let deploys = Deploys::new(services.clone(), operations.clone(), allowed);
+        let more = |routes: Routes| {
+            routes.add_service(grpc::operation_server(operate)).add_service(grpc::deploy_server(deploys))
+        };
+        let grpc = grpc::routes(services, more).await?;
         let router = router(grpc, web, door);
         Ok(Self { config, listeners, urls, router, journal, publishers, operations, shutdown, _locks: locks })
     }

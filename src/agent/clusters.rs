@@ -82,6 +82,16 @@ pub enum ClusterError {
         /// The names, or how to add one.
         known: String,
     },
+    /// A kubeconfig or context that no `--cluster` names.
+    #[error(
+        "{asked:?} is none of the clusters of this agent, and no other is opened: it knows {known}; name another with --cluster"
+    )]
+    NotNamed {
+        /// What was asked for.
+        asked: String,
+        /// The names, or how to add one.
+        known: String,
+    },
     /// A path that depends on where the agent was started.
     #[error("cluster.kubeconfig_paths: {0:?} is not absolute; resolve it where the user is")]
     Relative(PathBuf),
@@ -126,6 +136,44 @@ impl Clusters {
         let context =
             spec.context.as_deref().or(Some(claim.context.as_str()).filter(|text| !text.is_empty()));
         target(name, vec![spec.kubeconfig.clone()], context)
+    }
+
+    /// The cluster that a public request means by a kubeconfig path and a context. Both only choose among the named
+    /// ones; a context may also be the name of a cluster.
+    pub fn choose(&self, kubeconfig: &str, context: &str) -> Result<ClusterClaim, ClusterError> {
+        let (kubeconfig, context) = (kubeconfig.trim(), context.trim());
+        if kubeconfig.is_empty() && context.is_empty() {
+            return Ok(ClusterClaim::default());
+        }
+        let claim = |name: &str, context: &str| ClusterClaim {
+            name: name.to_owned(),
+            context: context.to_owned(),
+            kubeconfig: Vec::new(),
+        };
+        if kubeconfig.is_empty() && context == IN_CLUSTER && self.has_own {
+            return Ok(claim(IN_CLUSTER, ""));
+        }
+        let in_file = self
+            .named
+            .values()
+            .filter(|spec| kubeconfig.is_empty() || spec.kubeconfig.as_path() == Path::new(kubeconfig));
+        let in_file: Vec<_> = in_file.collect();
+        let exact = |spec: &&&ClusterSpec| {
+            context.is_empty() || spec.name == context || spec.context.as_deref() == Some(context)
+        };
+        let named: Vec<_> = in_file.iter().filter(exact).collect();
+        match named.as_slice() {
+            [only] => return Ok(claim(&only.name, "")),
+            [] => {}
+            _ => return Err(ClusterError::Ambiguous { known: self.known() }),
+        }
+        // A cluster without a context leaves the choice among those of its file.
+        let open: Vec<_> = in_file.iter().filter(|spec| spec.context.is_none()).collect();
+        if let [only] = open.as_slice() {
+            return Ok(claim(&only.name, context));
+        }
+        let asked = if context.is_empty() { kubeconfig } else { context };
+        Err(ClusterError::NotNamed { asked: asked.to_owned(), known: self.known() })
     }
 
     fn resolve_paths(&self, claim: &ClusterClaim) -> Result<Target, ClusterError> {
@@ -257,6 +305,28 @@ contexts:
         assert!(error.contains("stage") && error.contains("dev, prod"), "{error}");
         let error = Clusters::default().resolve(&ClusterClaim::default()).unwrap_err().to_string();
         assert!(error.contains("--cluster name=N"), "{error}");
+    }
+
+    #[test]
+    fn a_public_request_only_chooses_among_the_named() {
+        let (_home, path) = config();
+        let file = path.to_str().unwrap();
+        let (open, fixed) = (named(None, &path), named(Some("prod"), &path));
+        let chosen = |clusters: &Clusters, kubeconfig: &str, context: &str| {
+            clusters.choose(kubeconfig, context).map(|claim| (claim.name, claim.context))
+        };
+        let of = |name: &str, context: &str| (name.to_owned(), context.to_owned());
+        assert_eq!(chosen(&open, "", "").unwrap(), of("", ""));
+        assert_eq!(chosen(&open, file, "dev").unwrap(), of("main", "dev"));
+        assert_eq!(chosen(&open, "", "main").unwrap(), of("main", ""));
+        assert_eq!(chosen(&fixed, file, "").unwrap(), of("main", ""));
+        assert_eq!(chosen(&fixed, "", "prod").unwrap(), of("main", ""));
+        for (kubeconfig, context) in [("/etc/other", ""), ("", "dev"), ("/etc/other", "prod")] {
+            let error = chosen(&fixed, kubeconfig, context).unwrap_err();
+            assert!(
+                matches!(error, ClusterError::NotNamed { .. }) && error.to_string().contains("--cluster")
+            );
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Extensions, Status, service::Routes};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use self::{agent::Work, operation::Operate};
+pub use self::{agent::Work, operation::Operate, work::Deploys};
 use crate::{
     auth::{Browsers, Principal},
     journal::Journal,
@@ -110,10 +110,16 @@ pub async fn routes(
         .add_service(serve!(AgentInfoServiceServer, info::Info))
         .add_service(serve!(LogServiceServer, work::Logs(services.clone())))
         .add_service(serve!(BuildServiceServer, work::Builds(services.clone())))
-        .add_service(serve!(DeployServiceServer, work::Deploys(services.clone())))
         .add_service(serve!(VerifyServiceServer, work::Verifies(services)));
     let router = more(routes).into_axum_router().reset_fallback();
     Ok(router.layer(CatchPanicLayer::custom(panicked)))
+}
+
+/// The service that applies for public clients.
+pub fn deploy_server(deploys: Deploys) -> DeployServiceServer<Deploys> {
+    DeployServiceServer::new(deploys)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(usize::MAX)
 }
 
 /// The service that starts work.

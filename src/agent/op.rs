@@ -46,6 +46,7 @@ use crate::{
     session::{Owner, Session, SessionId},
     shim::Launcher,
     sources::{Assembly, SourcePool},
+    store::StoreError,
 };
 
 pub use canonical::DigestKey;
@@ -107,6 +108,11 @@ impl Operations {
         Self { inner: Arc::new(inner) }
     }
 
+    /// The clusters that operations can go to.
+    pub fn clusters(&self) -> &Clusters {
+        &self.inner.context.clusters
+    }
+
     /// Takes the pieces of one upload stream.
     pub fn upload(&self) -> Assembly {
         Assembly::new(self.inner.pool.clone())
@@ -151,6 +157,19 @@ impl Operations {
             self.keep_cancel(id, principal).await;
         }
         Ok(inner.context.journal.require(id).await?)
+    }
+
+    /// As [`Operations::cancel`], for a caller that has gone: of the public API, where leaving is how one cancels.
+    pub fn abandon(&self, id: SessionId, principal: String) {
+        let operations = self.clone();
+        self.inner.tasks.spawn(async move {
+            // A start that is still on its way is finished first.
+            let _turn = operations.inner.turns.take(&id).await;
+            match operations.cancel(&id, &principal).await {
+                Ok(_) | Err(OpError::Store(StoreError::NotFound(_))) => {}
+                Err(error) => tracing::warn!(session = %id, %error, "an abandoned operation goes on"),
+            }
+        });
     }
 
     /// Tells the next agent, and the session, that somebody asked.
@@ -217,7 +236,9 @@ impl Operations {
 }
 
 /// Work that waits for the disk, on a thread that may wait.
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(crate) async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),

@@ -5,6 +5,7 @@
 //! until it ends. Every limit that is hit says its name and its value. Nothing here knows gRPC or helm.
 
 pub mod folder;
+pub mod local;
 pub mod manifest;
 pub mod path;
 pub mod pool;

@@ -3,9 +3,10 @@
 use tonic::Status;
 
 use crate::{
+    clusters::ClusterError,
     op::OpError,
     session::{InvalidId, SessionId},
-    sources::SourceError,
+    sources::{SourceError, local::LocalError},
     store::StoreError,
 };
 
@@ -45,12 +46,24 @@ impl From<OpError> for Status {
             OpError::Sources(SourceError::PoolFull { .. }) => Self::resource_exhausted(words),
             OpError::Request(_) | OpError::Id(_) | OpError::Sources(_) => Self::invalid_argument(words),
             OpError::OtherRequest { .. } | OpError::Published(_) => Self::already_exists(words),
+            OpError::Cluster(ClusterError::NotNamed { .. }) => Self::permission_denied(words),
             OpError::Cluster(_) | OpError::Helm(_) | OpError::Busy { .. } => Self::failed_precondition(words),
             OpError::ShuttingDown => Self::unavailable(words),
             OpError::Folder(error) => {
                 tracing::error!(%error, "a run folder failed");
                 Self::resource_exhausted(words)
             }
+        }
+    }
+}
+
+impl From<LocalError> for Status {
+    fn from(error: LocalError) -> Self {
+        let words = error.to_string();
+        match error {
+            LocalError::Denied { .. } => Self::permission_denied(words),
+            LocalError::Unreadable { .. } => Self::unknown(words),
+            LocalError::Source(_) => Self::invalid_argument(words),
         }
     }
 }

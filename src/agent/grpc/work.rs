@@ -4,6 +4,7 @@
 //! `UNIMPLEMENTED`, and its session says so too. A caller that sent no id learns it from the initial metadata
 //! ([`SESSION`]) and the first message.
 
+mod apply;
 mod build;
 mod deploy;
 mod logs;
@@ -12,7 +13,8 @@ mod verify;
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use tonic::{Response, Status};
 
-pub(super) use self::{build::Builds, deploy::Deploys, logs::Logs, verify::Verifies};
+pub use self::deploy::Deploys;
+pub(super) use self::{build::Builds, logs::Logs, verify::Verifies};
 use super::{Services, status::session_id};
 use crate::{
     mask::Masker,

@@ -9,6 +9,7 @@ use super::Major;
 
 /// What is deployed, as far as helm needs to know. Paths are relative to the folder in which helm runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // They are helm's flags, one for one.
 pub struct Deploy<'a> {
     /// The name of the release.
     pub release: &'a str,
@@ -32,6 +33,10 @@ pub struct Deploy<'a> {
     pub timeout_seconds: u64,
     /// Helm makes the namespace.
     pub create_namespace: bool,
+    /// Helm installs what is not there.
+    pub install: bool,
+    /// Helm asks the cluster and changes nothing.
+    pub dry_run: bool,
 }
 
 /// One of the `--set` family.
@@ -84,7 +89,13 @@ impl Deploy<'_> {
 
     /// `helm upgrade --install`.
     pub fn upgrade(&self, major: Major) -> Vec<String> {
-        let mut args = vec!["upgrade".to_owned(), "--install".to_owned()];
+        let mut args = vec!["upgrade".to_owned()];
+        if self.install {
+            args.push("--install".to_owned());
+        }
+        if self.dry_run {
+            args.push("--dry-run=server".to_owned());
+        }
         args.extend(self.common());
         args.extend(self.context.map(|context| format!("--kube-context={context}")));
         args.push(format!("--timeout={}s", self.timeout_seconds));
@@ -156,6 +167,8 @@ mod tests {
             atomic: false,
             timeout_seconds: 300,
             create_namespace: false,
+            install: true,
+            dry_run: false,
         }
     }
 

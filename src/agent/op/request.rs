@@ -76,6 +76,17 @@ pub struct ApplyRequest {
     pub queue: bool,
     /// The `.ktl.yaml` that names the release.
     pub config_path: Option<SourcePath>,
+    /// Helm only says what it would do. Left out where it is not asked, so that a request stays the one it was.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub dry_run: bool,
+    /// A release that is not there yet is a failure.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub upgrade_only: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 /// A field that does not say what it should.
@@ -103,7 +114,7 @@ impl ApplyRequest {
 
     /// Whether the rollout is part of the operation.
     pub fn watches_rollout(&self) -> bool {
-        self.helm_waits() || self.wait != Some(false)
+        !self.dry_run && (self.helm_waits() || self.wait != Some(false))
     }
 
     /// The chart as helm gets it and as findings name it: a cleaned path inside the sources, or a reference.
@@ -203,6 +214,8 @@ mod tests {
             fail_fast: false,
             queue: true,
             config_path: None,
+            dry_run: false,
+            upgrade_only: false,
         }
     }
 

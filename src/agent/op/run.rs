@@ -92,6 +92,8 @@ impl Run {
             atomic: self.apply.atomic,
             timeout_seconds: self.apply.timeout_seconds,
             create_namespace: self.apply.create_namespace,
+            install: !self.apply.upgrade_only,
+            dry_run: self.apply.dry_run,
         }
     }
 
@@ -189,6 +191,11 @@ impl RunFolder {
     /// The shim of `helm upgrade`.
     pub fn upgrade(&self) -> PathBuf {
         self.0.join("upgrade")
+    }
+
+    /// What a dry run of `helm upgrade` printed: the whole release, with its secrets.
+    pub fn dry_run(&self) -> PathBuf {
+        self.0.join("dry-run.txt")
     }
 
     /// Removes the folder and everything in it.

@@ -56,10 +56,15 @@ impl Operations {
         let id = request.id.clone().unwrap_or_else(SessionId::mint);
         let _turn = self.inner.turns.take(&id).await;
         let asked = canonical::canonical(&request);
-        if let Some(session) = self.inner.context.journal.session(&id).await?
-            && !session.is_bare()
-        {
-            return self.join(session, &asked);
+        // Clients of the public API say what they run before they ask for it, and read it back.
+        let mut command = "apply".to_owned();
+        if let Some(session) = self.inner.context.journal.session(&id).await? {
+            if !session.is_bare() {
+                return self.join(session, &asked);
+            }
+            if !session.meta.command.is_empty() {
+                command = session.meta.command;
+            }
         }
         if self.inner.leave.is_cancelled() {
             return Err(OpError::ShuttingDown);
@@ -74,7 +79,7 @@ impl Operations {
             Taken::Missing(missing) => return Ok(StartOutcome::Missing(missing)),
         };
         let meta = Meta {
-            command: "apply".to_owned(),
+            command,
             args: claims.args,
             requester: claims.requester,
             cluster: run.target.name.clone(),

@@ -65,6 +65,8 @@ fn decode_apply(apply: wire::Apply) -> Result<ApplyRequest, OpError> {
         fail_fast: apply.fail_fast,
         queue: apply.queue.unwrap_or(true),
         config_path,
+        dry_run: false,
+        upgrade_only: false,
     })
 }
 

@@ -4,10 +4,27 @@ use ktl_proto::api::v1::{self as api, deploy_service_server::DeployService};
 use serde_json::json;
 use tonic::{Request, Response, Status};
 
-use super::{Recording, Services, Streamed};
-use crate::session::{Meta, SessionId, Tags, Timestamp};
+use super::{Recording, Services, Streamed, apply};
+use crate::{
+    grpc::principal,
+    op::Operations,
+    session::{Meta, SessionId, Tags, Timestamp},
+    sources::local::Allowed,
+};
 
-pub(in crate::grpc) struct Deploys(pub(in crate::grpc) Services);
+/// The service over the operations of this agent.
+pub struct Deploys {
+    pub(super) services: Services,
+    pub(super) operations: Operations,
+    pub(super) allowed: Allowed,
+}
+
+impl Deploys {
+    /// Applies what lies in the allowed folders.
+    pub fn new(services: Services, operations: Operations, allowed: Allowed) -> Self {
+        Self { services, operations, allowed }
+    }
+}
 
 #[tonic::async_trait]
 impl DeployService for Deploys {
@@ -18,18 +35,10 @@ impl DeployService for Deploys {
         &self,
         request: Request<api::DeployApplyRequest>,
     ) -> Result<Response<Self::ApplyStream>, Status> {
+        let principal = principal(request.extensions());
         let api::DeployApplyRequest { options, session_id, requester } = request.into_inner();
         let Some(options) = options else { return Err(Status::unknown("deploy options are required")) };
-        let meta = Meta {
-            requester: requester.trim().to_owned(),
-            context: options.kube_context.trim().to_owned(),
-            namespace: options.namespace.trim().to_owned(),
-            release: options.release.trim().to_owned(),
-            chart: options.chart.trim().to_owned(),
-            ..Meta::default()
-        };
-        let recording = Recording::begin(&self.0, &session_id, meta, Tags::new()).await?;
-        recording.not_yet("apply from paths on its own disk", first).await
+        apply::apply(self, options, &session_id, requester.trim(), principal).await
     }
 
     async fn destroy(
@@ -45,7 +54,7 @@ impl DeployService for Deploys {
             release: options.release.trim().to_owned(),
             ..Meta::default()
         };
-        let recording = Recording::begin(&self.0, &session_id, meta, Tags::new()).await?;
+        let recording = Recording::begin(&self.services, &session_id, meta, Tags::new()).await?;
         if options.release.trim().is_empty() {
             let status = Status::unknown("uninstall: Release name is invalid: \"\"");
             let said = status.message().to_owned();
@@ -56,7 +65,7 @@ impl DeployService for Deploys {
 }
 
 /// Clients of the public API pass over kinds that they do not know.
-fn first(id: &SessionId) -> api::DeployEvent {
+pub(super) fn first(id: &SessionId) -> api::DeployEvent {
     let event = json!({ "kind": "session", "ts": Timestamp::now().rfc3339(), "session_id": id.as_str() });
     api::DeployEvent { json: event.to_string() }
 }

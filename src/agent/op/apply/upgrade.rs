@@ -60,7 +60,8 @@ impl Work {
         let args = self.run.deploy(&chart, &values).upgrade(self.run.helm.version.major);
         // Helm undoes an atomic release when it is stopped, and that takes what it takes.
         let undo = if self.run.apply.atomic { self.run.apply.timeout_seconds } else { 0 };
-        let command = self.helm_command(args, None, GRACE_SECONDS + undo);
+        let stdout = self.run.apply.dry_run.then(|| self.folder.dry_run());
+        let command = self.helm_command(args, stdout, GRACE_SECONDS + undo);
         let environment = self.run.target.environment();
         Ok(self.launcher.launch(&self.folder.upgrade(), &command, &environment).await?)
     }
@@ -72,7 +73,11 @@ impl Work {
             return Ok(Apply::cancelled("after helm had finished"));
         }
         let release = &self.run.apply.release;
-        if self.run.apply.watches_rollout() {
+        if self.run.apply.dry_run {
+            Ok(Apply::done(format!(
+                "release {release} can be applied; this was a dry run, nothing was changed"
+            )))
+        } else if self.run.apply.watches_rollout() {
             Ok(Apply::Rollout { since })
         } else {
             Ok(Apply::done(format!("release {release} was applied; its rollout was not waited for")))

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A failing unwrap is how a test says what went wrong.
 
 mod api;
+mod applies;
 mod browser;
 mod crash;
 mod ending;
