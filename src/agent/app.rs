@@ -16,7 +16,7 @@ use crate::{
     clusters::Clusters,
     config::Config,
     grpc::{self, Deploys, Operate, Services},
-    housekeeping::{give_up_the_silent, keep_within},
+    housekeeping::{give_up_the_silent, keep_within, look_over},
     http::{self, Web},
     journal::Journal,
     keys,
@@ -132,6 +132,7 @@ impl App {
             config.publisher_timeout,
             shutdown.token.clone(),
         ));
+        shutdown.tasks.spawn(look_over(journal.clone(), shutdown.token.clone()));
         shutdown.tasks.spawn(keep_within(
             journal.clone(),
             config.retention.clone(),

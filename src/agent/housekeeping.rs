@@ -2,16 +2,16 @@
 //!
 //! A failure here is said and tried again at the next tick: it keeps more than was asked for, never less.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     journal::Journal,
     publishers::Publishers,
     session::Timestamp,
-    store::{Pruned, Retention},
+    store::{Pruned, Retention, SessionQuery},
 };
 
 /// How often silent publishers are looked for.
@@ -39,7 +39,31 @@ pub async fn give_up_the_silent(
     }
 }
 
-/// Until `stop`: applies retention, again and again.
+/// Until `stop`: reads every session once, so that damage is known before somebody needs it. It takes half of the time.
+pub async fn look_over(journal: Journal, stop: CancellationToken) {
+    let mut query = SessionQuery { limit: 100, ..SessionQuery::default() };
+    loop {
+        let page = match journal.list(&query).await {
+            Ok(page) => page,
+            Err(error) => return tracing::error!(%error, "cannot look over what is stored"),
+        };
+        for session in page.sessions.iter().filter(|session| session.damage.is_empty()) {
+            let started = Instant::now();
+            // Deleted meanwhile, or noted by the store.
+            let _ = journal.look_over(&session.id).await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(started.elapsed()) => {}
+            }
+        }
+        query.after = page.next;
+        if query.after.is_none() {
+            return;
+        }
+    }
+}
+
+/// Until `stop`: applies retention, again and again, and packs what is finished.
 pub async fn keep_within(journal: Journal, retention: Retention, every: Duration, stop: CancellationToken) {
     let mut ticks = interval(every);
     // A prune that took longer than a tick is not followed by another one at once.
@@ -50,6 +74,12 @@ pub async fn keep_within(journal: Journal, retention: Retention, every: Duration
             _ = ticks.tick() => {}
         }
         while prune(&journal, &retention).await && !stop.is_cancelled() {}
+        tokio::select! {
+            () = stop.cancelled() => return,
+            packed = journal.pack() => if let Err(error) = packed {
+                tracing::error!(%error, "cannot pack");
+            }
+        }
     }
 }
 

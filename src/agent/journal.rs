@@ -9,7 +9,7 @@ mod heads;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 
 pub use self::follow::Followed;
 use self::{follow::Follower, heads::Heads};
@@ -266,6 +266,20 @@ impl Journal {
     /// Deletes what retention does not keep, or says what it would take. Followers of what went are told.
     pub async fn prune(&self, keep: &Retention, dry_run: bool) -> Result<Pruned, StoreError> {
         self.store.prune(keep, dry_run).await
+    }
+
+    /// Packs finished ranges of frames; reads do not notice.
+    pub async fn pack(&self) -> Result<u64, StoreError> {
+        self.store.pack().await
+    }
+
+    /// Reads every frame of a session once. What cannot be read is noted in the session.
+    pub async fn look_over(&self, id: &SessionId) -> Result<(), StoreError> {
+        let mut frames = std::pin::pin!(self.recorded(id, Cursor::START));
+        while let Some(frame) = frames.next().await {
+            frame?;
+        }
+        Ok(())
     }
 
     /// Finishes what is queued and closes the store.

@@ -281,6 +281,9 @@ pub trait SessionStore: Send + Sync + 'static {
     /// went, at most [`MAX_PRUNE`] sessions at once; a dry run only says what would go.
     async fn prune(&self, keep: &Retention, dry_run: bool) -> Result<Pruned, StoreError>;
 
+    /// Packs finished ranges of frames, in slices that let writers through. Reads do not notice. Says how many frames.
+    async fn pack(&self) -> Result<u64, StoreError>;
+
     /// Finishes what is queued and closes. Later calls are refused.
     async fn close(&self) -> Result<(), StoreError>;
 }

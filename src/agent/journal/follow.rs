@@ -166,12 +166,13 @@ impl Follower {
 
     /// Says what is missing before `next`. Retention takes the oldest frames; a hole behind them is damage.
     fn skip_to(&mut self, next: Seq, heading: &Heading) {
-        let from = self.after.seq.next();
-        if next > from {
-            let to = Seq(next.0 - 1);
-            let reason = if next <= heading.first { "retention" } else { "damaged" };
-            self.waiting.push_back(Followed::Gap { from, to, reason });
-            self.after.seq = to;
+        for (before, reason) in [(next.min(heading.first), "retention"), (next, "damaged")] {
+            let from = self.after.seq.next();
+            if before > from {
+                let to = Seq(before.0 - 1);
+                self.waiting.push_back(Followed::Gap { from, to, reason });
+                self.after.seq = to;
+            }
         }
     }
 

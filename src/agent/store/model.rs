@@ -53,7 +53,7 @@ pub(super) async fn compare(store: &dyn SessionStore, seed: u64, steps: u64) {
 impl Model<'_> {
     async fn call(&mut self) -> (String, Both) {
         let id = self.ids[self.random.at(4)].clone();
-        match self.random.below(20) {
+        match self.random.below(21) {
             0 | 1 => (format!("create {id}"), self.create(&id).await),
             2 => (format!("delete {id}"), self.delete(&id).await),
             3 => (format!("report {id}"), self.report(&id).await),
@@ -65,6 +65,11 @@ impl Model<'_> {
             9 => ("list".into(), self.list().await),
             10 => ("audit".into(), self.audit().await),
             11 => (format!("session {id}"), self.session(&id).await),
+            20 => {
+                // Nothing that can be asked is answered differently after it.
+                self.store.pack().await.unwrap();
+                ("pack".into(), Both::default())
+            }
             12 | 13 => (format!("page {id}"), self.page(&id).await),
             _ => (format!("append {id}"), self.append(&id).await),
         }

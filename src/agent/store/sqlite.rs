@@ -4,9 +4,13 @@
 //! waits together; readers have connections of their own and hold no transaction longer than one page.
 
 mod append;
+mod block;
+mod damage;
 mod errors;
 mod files;
+mod frames;
 mod list;
+mod pack;
 mod plan;
 mod read;
 mod readers;
@@ -16,10 +20,14 @@ mod sweep;
 mod write;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use async_trait::async_trait;
 use prost::Message as _;
+use tokio::time::sleep;
 
 pub use self::files::private_folder;
 use self::{readers::Readers, writer::Writer};
@@ -46,6 +54,7 @@ impl SqliteStore {
     /// that is something else.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = files::open(path)?;
+        damage::check(&connection, &path.display().to_string())?;
         Ok(Self {
             path: path.to_owned(),
             writer: Writer::start(connection, path)?,
@@ -69,6 +78,34 @@ impl SqliteStore {
 const ROUNDS: usize = 4;
 
 impl SqliteStore {
+    /// Notes damage. That may fail: then whoever reads next notes it again.
+    async fn quarantine(&self, id: &SessionId, why: String) {
+        tracing::error!(session = %id, why, "in quarantine");
+        let own = id.clone();
+        let noted = self.writer.change(id, move |tx| pack::quarantine(tx, &own, &why)).await;
+        if let Err(error) = noted {
+            tracing::error!(session = %id, %error, "the quarantine could not be noted");
+        }
+    }
+
+    /// Packs what may be packed of one session; says how many frames.
+    async fn pack_session(&self, key: i64) -> Result<u64, StoreError> {
+        let mut packed = 0;
+        loop {
+            let started = Instant::now();
+            let Some(block) = self.readers.run(move |tx| pack::next(tx, key)).await? else {
+                return Ok(packed);
+            };
+            let count = block.count as u64;
+            if !self.writer.run(move |tx| pack::replace(tx, key, &block)).await? {
+                return Ok(packed);
+            }
+            packed += count;
+            // Half of the time is for everybody else.
+            sleep(started.elapsed()).await;
+        }
+    }
+
     async fn plan(&self, keep: &Retention) -> Result<Pruned, StoreError> {
         let keep = keep.clone();
         self.readers.run(move |tx| plan::plan(tx, &keep)).await
@@ -104,8 +141,12 @@ impl SessionStore for SqliteStore {
     }
 
     async fn page(&self, id: &SessionId, after: Cursor, limit: PageLimit) -> Result<Page, StoreError> {
-        let id = id.clone();
-        self.readers.run(move |tx| read::page(tx, &id, after, limit)).await
+        let own = id.clone();
+        let reading = self.readers.run(move |tx| read::page(tx, &own, after, limit)).await?;
+        if let Some(why) = reading.damage {
+            self.quarantine(id, why).await;
+        }
+        Ok(reading.page)
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
@@ -192,6 +233,19 @@ impl SessionStore for SqliteStore {
             }
         }
         Ok(pruned)
+    }
+
+    async fn pack(&self) -> Result<u64, StoreError> {
+        let (mut key, mut packed) = (0, 0);
+        while let Some(next) = self.readers.run(move |tx| pack::candidate(tx, key)).await? {
+            key = next;
+            match self.pack_session(key).await {
+                // Reading it says so in the session; here the others go on.
+                Err(error @ StoreError::Damaged { .. }) => tracing::error!(%error, "it is not packed"),
+                done => packed += done?,
+            }
+        }
+        Ok(packed)
     }
 
     async fn close(&self) -> Result<(), StoreError> {

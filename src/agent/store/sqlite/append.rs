@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{
     Append, Appended, Producer, StoreError,
     errors::fail,
+    pack,
     rows::{self, Stored, signed},
 };
 use crate::session::{Event, Seq, Session, SessionId, Timestamp};
@@ -99,8 +100,12 @@ fn number_of(tx: &Connection, stored: &Stored, producer: &str, counter: u64) -> 
     let found = statement
         .query_row(params![stored.key, producer, signed(counter)], |row| Ok(rows::unsigned(row, 0)))
         .optional();
+    let found = match found.map_err(fail)? {
+        Some(found) => Some(found?),
+        None => pack::number_of(tx, stored.key, producer, counter)?,
+    };
     let gone = stored.session.first.0.saturating_sub(1);
-    Ok(Seq(found.map_err(fail)?.unwrap_or(Ok(gone))?))
+    Ok(Seq(found.unwrap_or(gone).max(gone)))
 }
 
 fn insert_frames(
@@ -113,7 +118,7 @@ fn insert_frames(
     let now = Timestamp::now();
     let mut statement = tx
         .prepare_cached(
-            "INSERT INTO frames (session, seq, at, producer, counter, payload) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO frames (session, seq, at, producer, counter, payload, sum) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .map_err(fail)?;
     let mut number = counter.map(signed);
@@ -122,7 +127,8 @@ fn insert_frames(
     for payload in payloads {
         stored.session.head = stored.session.head.next();
         let seq = signed(stored.session.head.0);
-        statement.execute(params![stored.key, seq, now.0, producer, number, payload]).map_err(fail)?;
+        let sum = rows::checksum(stored.session.head.0, now.0, payload);
+        statement.execute(params![stored.key, seq, now.0, producer, number, payload, sum]).map_err(fail)?;
         bytes += u64::try_from(payload.len()).unwrap_or(0);
         last = number;
         number = number.map(|number| number + 1);

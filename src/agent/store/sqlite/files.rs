@@ -16,8 +16,12 @@ use super::{StoreError, errors::failed};
 pub(super) const APPLICATION_ID: i64 = 0x6b74_6c01;
 
 /// The steps from an empty file to the newest format; a file's `user_version` is the number that it has seen.
-pub(super) const MIGRATIONS: [&str; 3] =
-    [include_str!("schema_001.sql"), include_str!("schema_002.sql"), include_str!("schema_003.sql")];
+pub(super) const MIGRATIONS: [&str; 4] = [
+    include_str!("schema_001.sql"),
+    include_str!("schema_002.sql"),
+    include_str!("schema_003.sql"),
+    include_str!("schema_004.sql"),
+];
 
 /// How long a connection waits for another one.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
@@ -125,8 +129,7 @@ fn prepare(connection: &Connection, store: &str) -> Result<(), StoreError> {
              PRAGMA journal_size_limit=67108864;",
         )
         .map_err(fail)?;
-    migrate(connection, store, &steps)?;
-    quick_check(connection, store)
+    migrate(connection, store, &steps)
 }
 
 /// The steps that a file has not seen. Asked before anything is set: a newer file stays as it is.
@@ -152,11 +155,14 @@ fn migrate(connection: &Connection, store: &str, steps: &str) -> Result<(), Stor
         .map_err(fail)
 }
 
-fn quick_check(connection: &Connection, store: &str) -> Result<(), StoreError> {
-    let said: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|error| failed(store, error))?;
-    if said == "ok" { Ok(()) } else { Err(StoreError::Damaged { store: store.to_owned(), why: said }) }
+/// What SQLite finds wrong with the file, the first of it.
+pub(super) fn quick_check(connection: &Connection, store: &str) -> Result<Option<String>, StoreError> {
+    let said = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match said.map_err(|error| failed(store, error)) {
+        Ok(said) => Ok((said != "ok").then_some(said)),
+        Err(StoreError::Damaged { why, .. }) => Ok(Some(why)),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

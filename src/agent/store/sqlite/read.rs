@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Page, PageLimit, StoreError, StoredSource, errors::fail, rows};
+use super::{Page, PageLimit, StoreError, StoredSource, errors::fail, frames, rows};
 use crate::{
     session::{Cursor, Epoch, Seq, Session, SessionId, Timestamp},
     store::{Audit, Heading},
@@ -20,44 +20,42 @@ pub(super) fn last_counter(tx: &Connection, id: &SessionId, producer: &str) -> R
     found.map_err(fail)?.unwrap_or(Ok(0))
 }
 
+/// A page, and what of it could not be read, if that is news.
+pub(super) struct Reading {
+    pub(super) page: Page,
+    pub(super) damage: Option<String>,
+}
+
 pub(super) fn page(
     tx: &Connection,
     id: &SessionId,
     after: Cursor,
     limit: PageLimit,
-) -> Result<Page, StoreError> {
-    let Headed { key, only_epoch, heading } = head(tx, id)?;
+) -> Result<Reading, StoreError> {
+    let Headed { key, only_epoch, packed, is_damaged, heading } = head(tx, id)?;
     let own = after.epoch == heading.epoch || (after.epoch == Epoch(0) && (only_epoch || after.seq.0 == 0));
     if !own || after.seq > heading.head {
-        return Ok(Page::Foreign(heading));
+        return Ok(Reading { page: Page::Foreign(heading), damage: None });
     }
-    let sql =
-        "SELECT seq, at, producer, payload FROM frames WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?";
-    let mut statement = tx.prepare_cached(sql).map_err(fail)?;
-    let wanted = i64::try_from(limit.frames.max(1)).unwrap_or(i64::MAX);
-    let mut found = statement.query(params![key, rows::signed(after.seq.0), wanted]).map_err(fail)?;
-    let (mut frames, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = found.next().map_err(fail)? {
-        let (frame, size) = rows::frame(row, id, heading.epoch)?;
-        bytes += size;
-        frames.push(frame);
-        if bytes >= limit.bytes {
-            break;
-        }
-    }
-    Ok(Page::Frames(heading, frames))
+    // Retention takes frames of a block before it takes the block.
+    let after = after.seq.0.max(heading.first.0.saturating_sub(1));
+    let gathered = frames::gather(tx, key, heading.epoch, [after, packed, heading.head.0], limit)?;
+    let damage = gathered.damage.filter(|_| !is_damaged);
+    Ok(Reading { page: Page::Frames(heading, gathered.frames), damage })
 }
 
 /// What a follower has to know of a session, and no more: every wake of every follower reads it.
 struct Headed {
     key: i64,
     only_epoch: bool,
+    packed: u64,
+    is_damaged: bool,
     heading: Heading,
 }
 
 fn head(tx: &Connection, id: &SessionId) -> Result<Headed, StoreError> {
-    let sql =
-        "SELECT key, only_epoch, epoch, first, head, status, exit_code, message FROM sessions WHERE id = ?";
+    let sql = "SELECT key, only_epoch, epoch, first, head, status, exit_code, message, packed, damage <> ''
+               FROM sessions WHERE id = ?";
     let mut statement = tx.prepare_cached(sql).map_err(fail)?;
     let found = statement.query_row([id.as_str()], |row| Ok(headed(row, id))).optional().map_err(fail)?;
     found.ok_or_else(|| StoreError::NotFound(id.clone()))?
@@ -72,8 +70,13 @@ fn headed(row: &Row<'_>, id: &SessionId) -> Result<Headed, StoreError> {
         exit_code: row.get(6).map_err(fail)?,
         message: row.get(7).map_err(fail)?,
     };
-    let only_epoch = row.get::<_, i64>(1).map_err(fail)? != 0;
-    Ok(Headed { key: row.get(0).map_err(fail)?, only_epoch, heading })
+    Ok(Headed {
+        key: row.get(0).map_err(fail)?,
+        only_epoch: row.get(1).map_err(fail)?,
+        packed: rows::unsigned(row, 8)?,
+        is_damaged: row.get(9).map_err(fail)?,
+        heading,
+    })
 }
 
 pub(super) fn source(

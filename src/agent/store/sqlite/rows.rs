@@ -3,9 +3,9 @@
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{StoreError, errors::fail};
+use super::{StoreError, block::Packed, errors::fail};
 use crate::{
-    frame::{Frame, Payload},
+    frame::Payload,
     session::{
         Epoch, Meta, Owner, Pin, Repository, RequestRecord, Seq, Session, SessionId, Status, Tags, Timestamp,
     },
@@ -16,6 +16,9 @@ pub(super) const SESSION: &str = "key, id, epoch, first, head, status, exit_code
      completed, owner, request_digest, request_canonical, command, args, requester, cluster, context, namespace, \
      release, chart, principal, workspace, agent, repo_remote, repo_commit, repo_branch, repo_dirty, versions, \
      pin_at, pin_until, pin_reason, pin_principal, damage, bytes, claimed";
+
+/// How many those are.
+pub(super) const COLUMNS: usize = 37;
 
 /// A session row with its key.
 pub(super) struct Stored {
@@ -112,20 +115,35 @@ fn pin(row: &Row<'_>) -> Result<Option<Pin>, StoreError> {
     Ok((pin.at.0 > 0 && pin.holds(Timestamp::now())).then_some(pin))
 }
 
-/// A frame from `seq, at, producer, payload`, and its size.
-pub(super) fn frame(row: &Row<'_>, id: &SessionId, epoch: Epoch) -> Result<(Frame, usize), StoreError> {
-    let seq = Seq(unsigned(row, 0)?);
-    let blob = row.get_ref(3).map_err(fail)?;
-    let damaged =
-        |why: &str| StoreError::Damaged { store: format!("frame {seq} of session {id}"), why: why.into() };
-    let bytes = blob.as_blob().map_err(|_| damaged("its payload is no blob"))?;
-    let payload = payload(bytes).ok_or_else(|| damaged("its payload does not decode"))?;
-    let frame =
-        Frame { epoch, seq, at: Timestamp(number(row, 1)?), producer: row.get(2).map_err(fail)?, payload };
-    Ok((frame, bytes.len()))
+/// A frame from `seq, at, producer, payload, counter, sum`.
+pub(super) fn packed(row: &Row<'_>) -> Result<Packed, StoreError> {
+    let counter: Option<i64> = row.get(4).map_err(fail)?;
+    Ok(Packed {
+        seq: unsigned(row, 0)?,
+        at: number(row, 1)?,
+        producer: text(row, 2)?,
+        counter: counter.map(i64::unsigned_abs),
+        payload: row.get_ref(3).map_err(fail)?.as_blob().unwrap_or_default().to_vec(),
+    })
 }
 
-fn payload(bytes: &[u8]) -> Option<Payload> {
+/// Whether a row of [`packed`] has the checksum that it was written with.
+pub(super) fn is_sound(row: &Row<'_>, frame: &Packed) -> Result<bool, StoreError> {
+    let sum: Option<i64> = row.get(5).map_err(fail)?;
+    Ok(sum.is_none_or(|sum| sum == i64::from(checksum(frame.seq, frame.at, &frame.payload))))
+}
+
+/// Checks a frame and that it is in its place.
+pub(super) fn checksum(seq: u64, at: i64, payload: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&seq.to_le_bytes());
+    sum.update(&at.to_le_bytes());
+    sum.update(payload);
+    sum.finalize()
+}
+
+/// What a stored payload says.
+pub(super) fn payload(bytes: &[u8]) -> Option<Payload> {
     ktl_proto::control::v1::Frame::decode(bytes).ok()?.payload
 }
 

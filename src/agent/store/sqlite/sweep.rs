@@ -22,6 +22,8 @@ use crate::{
 
 /// Frames of one slice.
 const SLICE: u64 = 2000;
+/// Blocks of one slice.
+const BLOCKS: u64 = 100;
 /// Pages given back to the disk in one slice.
 const PAGES: i64 = 1000;
 
@@ -79,12 +81,19 @@ fn trim(tx: &Connection, id: &SessionId, to: Seq) -> Result<bool, StoreError> {
     }
     let bounds = params![stored.key, signed(last)];
     let freed: i64 = tx
-        .prepare_cached("SELECT ifnull(sum(length(payload)), 0) FROM frames WHERE session = ? AND seq <= ?")
+        .prepare_cached(
+            "SELECT (SELECT ifnull(sum(length(payload)), 0) FROM frames WHERE session = ?1 AND seq <= ?2)
+                  + (SELECT ifnull(sum(length(data)), 0) FROM blocks WHERE session = ?1 AND last <= ?2)",
+        )
         .and_then(|mut statement| statement.query_row(bounds, |row| row.get(0)))
         .map_err(fail)?;
-    tx.prepare_cached("DELETE FROM frames WHERE session = ? AND seq <= ?")
-        .and_then(|mut statement| statement.execute(bounds))
-        .map_err(fail)?;
+    for sql in [
+        "DELETE FROM frames WHERE session = ? AND seq <= ?",
+        "DELETE FROM blocks WHERE session = ? AND last <= ?",
+        "DELETE FROM block_counters WHERE session = ? AND last <= ?",
+    ] {
+        tx.prepare_cached(sql).and_then(|mut statement| statement.execute(bounds)).map_err(fail)?;
+    }
     let bytes = session.bytes.saturating_sub(freed.unsigned_abs());
     tx.prepare_cached("UPDATE sessions SET first = ?, bytes = ? WHERE key = ?")
         .and_then(|mut statement| statement.execute(params![signed(last + 1), signed(bytes), stored.key]))
@@ -94,7 +103,18 @@ fn trim(tx: &Connection, id: &SessionId, to: Seq) -> Result<bool, StoreError> {
 
 /// Removes the rows of sessions that are gone, then gives the pages back, and the log: what was deleted is nowhere.
 pub(super) async fn sweep(writer: &Writer) -> Result<(), StoreError> {
-    while writer.run(slice).await? {}
+    loop {
+        match writer.run(slice).await {
+            Ok(true) => {}
+            Ok(false) => break,
+            // What cannot be read cannot be removed. It must not keep everything else from going.
+            Err(error @ StoreError::Damaged { .. }) => {
+                tracing::error!(%error, "a deleted session leaves something behind in the file");
+                writer.run(pass_over).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
     while writer.run(shrink).await? {}
     writer.alone(truncate).await
 }
@@ -122,11 +142,24 @@ fn slice(tx: &Connection) -> Result<bool, StoreError> {
         )
         .and_then(|mut statement| statement.execute(params![key, signed(SLICE)]))
         .map_err(fail)?;
-    if frames == 0 {
+    let blocks = tx
+        .prepare_cached(
+            "DELETE FROM blocks WHERE rowid IN (SELECT rowid FROM blocks WHERE session = ? LIMIT ?)",
+        )
+        .and_then(|mut statement| statement.execute(params![key, signed(BLOCKS)]))
+        .map_err(fail)?;
+    if frames == 0 && blocks == 0 {
+        tx.execute("DELETE FROM block_counters WHERE session = ?", [key]).map_err(fail)?;
         tx.execute("DELETE FROM sources WHERE session = ?", [key]).map_err(fail)?;
         tx.execute("DELETE FROM doomed WHERE session = ?", [key]).map_err(fail)?;
     }
     Ok(true)
+}
+
+fn pass_over(tx: &Connection) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM doomed WHERE session = (SELECT session FROM doomed LIMIT 1)", [])
+        .map_err(fail)?;
+    Ok(())
 }
 
 /// Gives some free pages back; `false` when none is left.

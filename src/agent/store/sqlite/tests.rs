@@ -1,5 +1,8 @@
 //! What only a store on a disk can get wrong: versions, damage, a full disk.
 
+mod damaged;
+mod packed;
+
 use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
@@ -151,23 +154,6 @@ fn a_database_of_somebody_else_is_refused_untouched() {
     let before = fs::read(&path).unwrap();
     assert!(refusal(&path).contains("is not a store of ktl-agent"), "{}", refusal(&path));
     assert!(fs::read(&path).unwrap() == before, "it was changed");
-}
-
-#[tokio::test]
-async fn a_damaged_file_is_refused_with_its_name() {
-    let (_folder, path) = scratch();
-    let (store, id) = with_session(&path).await;
-    for _ in 0..50 {
-        store.append(append(&id, None, &[&"x".repeat(4000)])).await.unwrap();
-    }
-    store.close().await.unwrap();
-    drop(store);
-    let mut bytes = fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 20_000].fill(0xAA);
-    fs::write(&path, bytes).unwrap();
-    let said = refusal(&path);
-    assert!(said.contains("sessions.db is damaged"), "{said}");
 }
 
 #[tokio::test]
