@@ -15,6 +15,7 @@ mod braces;
 mod encode;
 mod facts;
 mod heads;
+mod hints;
 mod json;
 mod known;
 mod layers;
@@ -161,7 +162,7 @@ impl Masker {
             None => self.hidden(text),
             Some(voices) => {
                 let mut voices = voices.lock().unwrap_or_else(PoisonError::into_inner);
-                voices.of(&format!("{} {source}", self.producer)).next(&self.known, text, border)
+                voices.of(&self.producer, source).next(&self.known, text, border)
             }
         };
         let Some(masked) = self.marked(text, &hidden) else { return Vec::new() };

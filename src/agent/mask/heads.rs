@@ -20,8 +20,9 @@ pub(super) struct Heads {
     all: Vec<[u8; HEAD]>,
     /// Which two bytes a beginning begins with: one bit for each two there are.
     pairs: Vec<u64>,
-    /// The same of whole beginnings, by a part of what they hash to: few texts come past it that are none.
-    wholes: Vec<u64>,
+    /// The same of beginnings of three bytes and more, by a part of what they hash to: few texts come past it that
+    /// begin no beginning.
+    longer: Vec<u64>,
 }
 
 impl Heads {
@@ -38,12 +39,12 @@ impl Heads {
                 *known = shift.min(*known);
             }
         }
-        let (mut pairs, mut wholes) = (vec![0; 1 << 10], vec![0; 1 << 10]);
+        let (mut pairs, mut longer) = (vec![0; 1 << 10], vec![0; 1 << 10]);
         for head in &heads {
             set(&mut pairs, u16::from_be_bytes([head[0], head[1]]));
-            set(&mut wholes, whole(*head));
+            (3..=HEAD).for_each(|length| set(&mut longer, part(&head[..length])));
         }
-        Self { shifts, all: heads, pairs, wholes }
+        Self { shifts, all: heads, pairs, longer }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -61,7 +62,7 @@ impl Heads {
                     continue;
                 }
                 at += 1;
-                if is_set(&self.wholes, whole(*window))
+                if is_set(&self.longer, part(window))
                     && let Ok(number) = self.all.binary_search(window)
                 {
                     return Some((at - 1, number));
@@ -84,7 +85,8 @@ impl Heads {
                     .get(of_first..of_first + 4)
                     .is_some_and(|words| words.iter().any(|word| *word != 0));
             }
-            [first, second, ..] => is_set(&self.pairs, u16::from_be_bytes([*first, *second])),
+            [first, second] => return is_set(&self.pairs, u16::from_be_bytes([*first, *second])),
+            longer => is_set(&self.longer, part(longer)),
         };
         may && {
             let next = self.all.partition_point(|head| head.as_slice() < bytes);
@@ -101,8 +103,8 @@ fn is_set(bits: &[u64], bit: u16) -> bool {
     bits.get(usize::from(bit >> 6)).is_some_and(|word| word >> (bit & 63) & 1 == 1)
 }
 
-fn whole(head: [u8; HEAD]) -> u16 {
-    let number = head.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+fn part(bytes: &[u8]) -> u16 {
+    let number = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16
 }
 

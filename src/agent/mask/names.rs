@@ -211,6 +211,13 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
+/// A name of every kind.
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    let pairs = PAIRS.iter().map(|(first, second)| &*format!("{first}{second}").leak());
+    WORDS.into_iter().chain(ENDINGS).chain(pairs).chain(["_auth", "db_pass"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

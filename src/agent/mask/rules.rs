@@ -2,10 +2,9 @@
 
 use std::{ops::Range, sync::LazyLock};
 
-use aho_corasick::AhoCorasick;
 use regex::{Captures, Regex};
 
-use super::{argv, braces, layers::Layer, loose, manifest, names, pairs, span::Hidden};
+use super::{argv, braces, hints, layers::Layer, loose, manifest, names, pairs, span::Hidden};
 
 /// How many levels of escapes are undone: a manifest in an annotation in a log line in JSON has three.
 const DEEPEST: usize = 5;
@@ -13,23 +12,26 @@ const DEEPEST: usize = 5;
 /// Every secret that the text itself shows.
 pub(super) fn find(text: &str) -> Vec<Hidden> {
     let (mut hidden, mut judged) = (Vec::new(), Vec::new());
-    find_in(text, DEEPEST, &mut hidden, &mut judged);
-    loose::find(text, &mut hidden, &judged);
+    let hints = hints::of(text);
+    if hints != 0 {
+        find_in(text, hints, &mut hidden, &mut judged);
+        loose::find(text, &mut hidden, &judged);
+    }
     hidden
 }
 
-fn find_in(text: &str, deepest: usize, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>) {
-    find_here(text, hidden, judged);
+fn find_in(text: &str, hints: u32, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>) {
+    find_here(text, hints, hidden, judged);
     if !text.contains('\\') {
         return;
     }
-    find_quoted(text, deepest, hidden, judged);
+    find_quoted(text, DEEPEST, hints, hidden, judged);
     // Once more over quotes: what was cut off has lost its own.
     let mut layers: Vec<Layer> = Vec::new();
-    for depth in 0..deepest {
+    for depth in 0..DEEPEST {
         let Some(layer) = Layer::below(layers.last().map_or(text, |layer| &layer.text)) else { break };
         let (mut below, mut known) = (Vec::new(), Vec::new());
-        find_here(&layer.text, &mut below, &mut known);
+        find_here(&layer.text, hints, &mut below, &mut known);
         layers.push(layer);
         for layer in layers[..=depth].iter().rev() {
             below = below.into_iter().map(|found| layer.lift(found)).collect();
@@ -41,13 +43,13 @@ fn find_in(text: &str, deepest: usize, hidden: &mut Vec<Hidden>, judged: &mut Ve
 }
 
 /// In each string in quotes, with its escapes undone, and in the strings in those.
-fn find_quoted(text: &str, deepest: usize, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>) {
+fn find_quoted(text: &str, deepest: usize, hints: u32, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>) {
     for range in quoted(text) {
         let Some(layer) = Layer::below(&text[range.clone()]) else { continue };
         let (mut below, mut known) = (Vec::new(), Vec::new());
-        find_here(&layer.text, &mut below, &mut known);
+        find_here(&layer.text, hints, &mut below, &mut known);
         if deepest > 1 {
-            find_quoted(&layer.text, deepest - 1, &mut below, &mut known);
+            find_quoted(&layer.text, deepest - 1, hints, &mut below, &mut known);
         }
         hidden.extend(below.into_iter().map(|found| layer.lift(found).after(range.start)));
         judged.extend(known.into_iter().map(|at| layer.origin(at) + range.start));
@@ -75,35 +77,33 @@ fn quoted(text: &str) -> Vec<Range<usize>> {
 }
 
 /// In the text as it is.
-fn find_here(text: &str, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>) {
-    manifest::find(text, hidden, judged);
-    braces::find(text, hidden, judged);
-    argv::find(text, hidden);
-    pairs::find(text, hidden);
-    if WORDS.as_ref().is_none_or(|words| words.is_match(text)) {
-        RULES.iter().for_each(|rule| rule.find(text, hidden));
+fn find_here(text: &str, hints: u32, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>) {
+    if hints & (hints::NAME | hints::OBJECT) != 0 {
+        manifest::find(text, hidden, judged);
+        braces::find(text, hidden, judged);
     }
-}
-
-/// A pattern, and what of its match is a secret.
-struct Rule {
-    /// A text without these words is not searched.
-    words: &'static [&'static str],
-    pattern: Regex,
-    of_match: fn(&Captures<'_>) -> Option<Hidden>,
-}
-
-impl Rule {
-    fn find(&self, text: &str, hidden: &mut Vec<Hidden>) {
-        if self.words.iter().any(|word| text.contains(word)) {
-            hidden.extend(self.pattern.captures_iter(text).filter_map(|found| (self.of_match)(&found)));
+    if hints & (hints::NAME | hints::FLAG) != 0 {
+        argv::find(text, hidden);
+    }
+    if hints & hints::NAME != 0 {
+        pairs::find(text, hidden);
+    }
+    if hints & hints::PATTERNS != 0 {
+        for (number, (pattern, of_match)) in PATTERNS.iter().enumerate() {
+            if hints & hints::of_pattern(number) != 0 {
+                hidden.extend(pattern.captures_iter(text).filter_map(|found| of_match(&found)));
+            }
         }
     }
 }
 
-type Row = (&'static [&'static str], &'static str, fn(&Captures<'_>) -> Option<Hidden>);
+/// What of a match is a secret.
+type OfMatch = fn(&Captures<'_>) -> Option<Hidden>;
 
-const TABLE: [Row; 10] = [
+/// Words that hint at a pattern, the pattern, and what of a match is a secret.
+type Row = (&'static [&'static str], &'static str, OfMatch);
+
+pub(super) const TABLE: [Row; 10] = [
     // A private key: all between its two lines, or to the end when the second is missing.
     (&["PRIVATE KEY"], r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?P<value>[^-]+)", value),
     // The same in base64.
@@ -114,14 +114,14 @@ const TABLE: [Row; 10] = [
     (&["://"], r#"[a-zA-Z][a-zA-Z0-9+.-]*://(?P<value>[^\s/@:"'<>?#]{16,})@"#, value),
     // What signs a URL, and what opens a session page.
     (
-        &["sig=", "ature=", "ential=", "code=", "auth=", "Sig=", "SIG="],
+        &["sig=", "ature=", "ential=", "code=", "auth="],
         r#"(?i)[?&](?:x-amz-signature|x-amz-credential|x-amz-security-token|signature|sig|code|auth|sv_sig)=(?P<value>[^\s&#"'<>]{8,})"#,
         value,
     ),
     (&["#k="], r#"#k=(?P<value>[^\s&"'<>]{6,})"#, value),
-    (&["earer", "EARER"], r"(?i)\bbearer[ \t]+(?P<value>[A-Za-z0-9._~+/-]{8,}=*)", token),
+    (&["bearer"], r"(?i)\bbearer[ \t]+(?P<value>[A-Za-z0-9._~+/-]{8,}=*)", token),
     (
-        &["uthorization", "UTHORIZATION"],
+        &["authorization"],
         r#"(?i)\b(?:proxy-)?authorization["'\]]?[ \t]*[:=][ \t]*\[?["']?(?:basic|bearer|token|digest)[ \t]+(?P<value>[^\s"',;\]]+)"#,
         value,
     ),
@@ -152,17 +152,10 @@ const TABLE: [Row; 10] = [
     ),
 ];
 
-static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+static PATTERNS: LazyLock<Vec<(Regex, OfMatch)>> = LazyLock::new(|| {
     // The patterns are constants, and a test compiles them all.
-    let rules = TABLE.iter().filter_map(|(words, pattern, of_match)| {
-        Some(Rule { words, pattern: Regex::new(pattern).ok()?, of_match: *of_match })
-    });
-    rules.collect()
+    TABLE.iter().filter_map(|(_, pattern, of_match)| Some((Regex::new(pattern).ok()?, *of_match))).collect()
 });
-
-/// The words of all patterns: most texts have none of them.
-static WORDS: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::new(TABLE.iter().flat_map(|(words, ..)| words.iter())).ok());
 
 fn value(found: &Captures<'_>) -> Option<Hidden> {
     let value = found.name("value").filter(|value| names::is_value(value.as_str()))?;
@@ -190,7 +183,6 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert_eq!(RULES.len(), TABLE.len());
-        assert!(WORDS.is_some());
+        assert_eq!(PATTERNS.len(), TABLE.len());
     }
 }

@@ -4,7 +4,7 @@
 //! known value begins like it; the line that was cut in two; the manifest and the private key whose lines come one by
 //! one. Of a known value that is split at most its first five bytes are seen, in the piece before it is recognized.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     known::Tail,
@@ -18,8 +18,8 @@ use super::{
 const CUT: usize = (16 << 10) - 3;
 /// How much of an unfinished line is remembered.
 const REMEMBERED: usize = 4 << 10;
-/// The most sources at a time. When there are more, all begin anew.
-const MOST: usize = 4096;
+/// The most producers, and sources of each, at a time. When there are more, they begin anew.
+const MOST: usize = 1024;
 
 /// What lies between two texts of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +30,20 @@ pub(super) enum Border {
     Cut,
 }
 
-/// All sources that one masker listens to.
+/// All sources that one masker listens to, by their producers.
 #[derive(Default)]
-pub(super) struct Voices(HashMap<String, Voice>);
+pub(super) struct Voices(HashMap<Arc<str>, HashMap<String, Voice>>);
 
 impl Voices {
-    pub(super) fn of(&mut self, source: &str) -> &mut Voice {
-        if self.0.len() >= MOST && !self.0.contains_key(source) {
+    pub(super) fn of(&mut self, producer: &Arc<str>, source: &str) -> &mut Voice {
+        if self.0.len() >= MOST {
             self.0.clear();
         }
-        self.0.entry(source.to_owned()).or_default()
+        let sources = self.0.entry(Arc::clone(producer)).or_default();
+        if sources.len() >= MOST {
+            sources.clear();
+        }
+        sources.entry(source.to_owned()).or_default()
     }
 }
 
