@@ -92,6 +92,11 @@ const ONLY: &[Only] = &[
         why: "threads are started in named places",
     },
     Only {
+        names: &["tracing_subscriber"],
+        paths: &["src/agent/log.rs", "src/lsp/main.rs"],
+        why: "the agent's log passes the mask, and there is no other log",
+    },
+    Only {
         names: &["anyhow"],
         paths: &["src/lsp/main.rs", "src/agent/main.rs", "src/agent/app.rs", "src/xtask"],
         why: "callers branch on errors everywhere else",
@@ -246,6 +251,37 @@ fn names_stay_in_their_places() {
     }
     none(&broken, "a name left its place (the table is `ONLY`)");
 }
+
+/// What is said in a session before it is masked.
+const UNMASKED: [&str; 9] = ["fact", "facts", "frame", "frames", "payload", "body", "meta", "tags", "record"];
+
+#[test]
+fn nothing_of_a_session_is_formatted_into_a_log() {
+    let mut broken = Vec::new();
+    for file in sources().iter().filter(|file| file.path.starts_with("src/agent/") && !file.is_test()) {
+        for (number, line) in file.text.lines().enumerate().filter(|(_, line)| line.contains("tracing::")) {
+            let named = UNMASKED.into_iter().filter(|name| formats(line, name));
+            broken.extend(named.map(|name| format!("{}:{} logs {name}", file.path, number + 1)));
+        }
+        let prints =
+            ["println!(", "eprint!(", "print!(", "dbg!("].iter().any(|word| file.text.contains(word));
+        if prints && !PRINTS.contains(&file.path.as_str()) {
+            broken.push(format!("{} prints", file.path));
+        }
+    }
+    none(&broken, "what a session holds is in its frames, and what the agent says goes through its log");
+}
+
+/// Whether a line of a log writes out a variable of this name.
+fn formats(line: &str, name: &str) -> bool {
+    ["?", "%", "{"].iter().any(|sign| {
+        let ends = |end: usize| !line[end..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        line.match_indices(&format!("{sign}{name}")).any(|(at, found)| ends(at + found.len()))
+    })
+}
+
+/// Who may print: the program before it has a log, and the shim, whose words go into its run folder.
+const PRINTS: [&str; 2] = ["src/agent/main.rs", "src/agent/shim/run.rs"];
 
 #[test]
 fn every_place_of_a_name_is_one() {

@@ -21,7 +21,7 @@ use crate::{
     journal::Journal,
     keys,
     lock::Lock,
-    mask::MarkKey,
+    mask::{MarkKey, Memory},
     op::{DigestKey, OpContext, Operations},
     publishers::Publishers,
     serve,
@@ -53,7 +53,7 @@ struct Urls {
 
 impl App {
     /// Opens and binds. Nothing runs and nobody is served before [`App::run`].
-    pub async fn build(config: Config) -> anyhow::Result<Self> {
+    pub async fn build(config: Config, memory: Memory) -> anyhow::Result<Self> {
         let data = &config.data;
         // First of all: a file of somebody else is left as it is, and nothing is made beside it.
         SqliteStore::recognize(&config.store)?;
@@ -63,7 +63,8 @@ impl App {
             locks.push(Lock::take_file(&config.store)?);
         }
         let store = SqliteStore::open(&config.store)?;
-        let journal = Journal::new(Arc::new(store), MarkKey::new(key(data, "marks.key")?));
+        let marks = MarkKey::new(key(data, "marks.key")?);
+        let journal = Journal::new(Arc::new(store), marks).remembering(memory);
         let (listeners, bound) = bind(&config).await?;
         let urls = urls(&config, &bound);
         let shutdown = Shutdown::default();

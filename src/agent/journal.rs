@@ -59,9 +59,10 @@ impl Journal {
         self.memory.masker(&self.marks, id, known)
     }
 
-    /// What its sessions are known to hold, for whoever writes a text that may speak of any of them.
-    pub fn memory(&self) -> &Memory {
-        &self.memory
+    /// The same, with a memory that others share: what its sessions are known to hold is hidden there too.
+    #[must_use]
+    pub fn remembering(self, memory: Memory) -> Self {
+        Self { memory, ..self }
     }
 
     /// Makes a session, or says that it is there. An id that so far only carries metadata becomes the new session.

@@ -28,4 +28,5 @@ pub mod app;
 pub mod config;
 pub mod keys;
 pub mod lock;
+pub mod log;
 pub mod shutdown;

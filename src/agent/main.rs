@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
 };
 
@@ -11,10 +11,11 @@ use clap::Parser as _;
 use ktl_agent::{
     app::App,
     config::{Cli, Command, Config, double_dashes, unused_environment},
+    log,
+    mask::Memory,
     shim, shutdown,
 };
 use tokio::runtime::Builder;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse_from(double_dashes(std::env::args_os()));
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ktl-agent: {error:#}");
+            eprintln!("{}", Memory::default().mask_log(&format!("ktl-agent: {error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -49,15 +50,12 @@ fn block_on(mut runtime: Builder, task: impl Future<Output = anyhow::Result<()>>
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    // The client of the cluster logs what credential plugins print; what matters of it is in the sessions, masked.
-    let quiet = "info,kube_client=off,kube_runtime=off";
-    let filter = EnvFilter::try_from_env("KTL_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
-    let colors = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colors).with_writer(io::stderr).init();
+    let memory = Memory::default();
+    log::init(&memory);
     for words in unused_environment() {
         tracing::info!("{words}");
     }
-    let app = App::build(config).await?;
+    let app = App::build(config, memory).await?;
     // Caught from here on: whoever reads the ready line may send a signal at once.
     let signals = shutdown::signals().context("cannot catch signals")?;
     writeln!(io::stdout(), "{}", app.ready()).context("cannot write the ready line to stdout")?;

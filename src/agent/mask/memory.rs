@@ -78,11 +78,10 @@ impl Memory {
     /// A text of the agent itself, which may speak of any session. Nothing is learned from it.
     pub fn mask_log(&self, text: &str) -> String {
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = super::rules::find(text);
-        for (_, held) in sessions.held.values() {
-            found.extend(held.get().find(text));
-        }
+        let all: Vec<Arc<Held>> = sessions.held.values().map(|(_, held)| Arc::clone(held)).collect();
         drop(sessions);
+        let mut found = super::rules::find(text);
+        found.extend(all.iter().flat_map(|held| held.get().find(text)));
         super::rewrite(text, &merge(text, found), |out, _, _| out.push_str("«secret»"))
     }
 }
