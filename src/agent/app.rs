@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     grpc::{self, Deploys, Operate, Services},
     housekeeping::{give_up_the_silent, keep_within, look_over},
-    http::{self, Web},
+    http::{self, Readiness, Web, count_refusals},
     journal::Journal,
     keys,
     lock::Lock,
@@ -82,7 +82,8 @@ impl App {
             base: Arc::clone(&base),
             stop: stop.clone(),
         };
-        let web = Web { journal: journal.clone(), browsers: browsers.clone(), base, stop };
+        let readiness = Readiness::default();
+        let web = Web { journal: journal.clone(), browsers: browsers.clone(), base, stop, readiness };
         let hosts = Hosts::new(&bound, config.public_url.as_deref());
         let door = Door { hosts, token: config.token.clone(), browsers };
         let operate = Operate::new(operations.clone(), Arc::clone(&services.base));
@@ -177,9 +178,11 @@ fn key(data: &Path, name: &str) -> anyhow::Result<[u8; 32]> {
 }
 
 fn router(grpc: Router, web: Web, door: Door) -> Router {
+    let metrics = web.journal.metrics().clone();
     let http = http::routes(web).layer(CatchPanicLayer::custom(http::panicked));
     let all = http.merge(grpc).fallback(http::nowhere);
-    http::harden(all.layer(from_fn_with_state(door, guard)))
+    let guarded = all.layer(from_fn_with_state(door, guard));
+    http::harden(guarded.layer(from_fn_with_state(metrics, count_refusals)))
 }
 
 /// Both doors are on every port: who splits them does so with a firewall, and the same rules hold behind it.

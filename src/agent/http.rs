@@ -6,6 +6,7 @@
 mod browser;
 mod error;
 mod events;
+mod health;
 mod json;
 mod mirror;
 mod pace;
@@ -23,8 +24,11 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 use tower_http::{set_header::SetResponseHeaderLayer, timeout::RequestBodyTimeoutLayer};
 
-pub use self::error::Refusal;
 use self::page::Page;
+pub use self::{
+    error::Refusal,
+    health::{Readiness, count_refusals},
+};
 pub(crate) use self::{json::to_json, mirror::is_public};
 use crate::{auth::Browsers, journal::Journal};
 
@@ -42,6 +46,8 @@ pub struct Web {
     pub base: Arc<str>,
     /// Cancelled when the agent stops: streams end.
     pub stop: CancellationToken,
+    /// Whether the store takes writes.
+    pub readiness: Readiness,
 }
 
 /// All routes below `/`, but for gRPC and what is found nowhere.
@@ -49,6 +55,9 @@ pub fn routes(web: Web) -> Router {
     let page = Page::embedded();
     let state = web;
     Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/sessions/{id}", get(sessions::detail))
         .route("/api/v1/sessions/{id}/export", get(sessions::export))
@@ -58,7 +67,6 @@ pub fn routes(web: Web) -> Router {
         .merge(mirror::routes())
         .with_state(state)
         .merge(page.routes())
-        .route("/healthz", get(|| async { "ok\n" }))
 }
 
 /// Headers of every answer: nothing is cached, guessed, framed or told to others.

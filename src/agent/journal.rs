@@ -5,21 +5,26 @@
 //! The store is the truth; in memory there is only "there is more". Nothing here knows SQL or a protocol.
 
 mod follow;
+mod followers;
 mod heads;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{Stream, StreamExt as _};
 
 pub use self::follow::Followed;
-use self::{follow::Follower, heads::Heads};
+use self::{follow::Follower, followers::Followers, heads::Heads};
 use crate::{
     frame::{Ended, Fact, ended_status, published::MirrorFrame},
     mask::{MarkKey, Masked, Masker, Memory},
+    metrics::{Lag, Metrics},
     session::{Cursor, Meta, Owner, Pin, Session, SessionId, Status, Tags, Timestamp},
     store::{
         Append, Appended, Audit, Created, End, MAX_LIST, NewSession, Producer, Pruned, Report, Retention,
-        SessionPage, SessionQuery, SessionStore, StoreError, StoredSource,
+        SessionPage, SessionQuery, SessionStore, Stock, StoreError, StoredSource,
     },
 };
 
@@ -40,6 +45,8 @@ pub struct Batch {
 pub struct Journal {
     store: Arc<dyn SessionStore>,
     heads: Heads,
+    followers: Followers,
+    metrics: Metrics,
     marks: MarkKey,
     memory: Memory,
 }
@@ -51,7 +58,8 @@ impl Journal {
         let heads = Heads::default();
         let raised = heads.clone();
         store.tell(Arc::new(move |id| raised.raise(id)));
-        Self { store, heads, marks, memory: Memory::default() }
+        let (followers, metrics) = (Followers::default(), Metrics::default());
+        Self { store, heads, followers, metrics, marks, memory: Memory::default() }
     }
 
     /// The masker of a session that also hides `known` secret values, and those that its other maskers learned.
@@ -80,7 +88,7 @@ impl Journal {
             payloads,
             end: None,
         };
-        self.store.append(append).await
+        self.timed(append).await
     }
 
     /// Appends frames of a client; answers when they are durable.
@@ -93,7 +101,7 @@ impl Journal {
         let payloads = frames.into_iter().map(Masked::<MirrorFrame>::into_payload).collect();
         let producer = producer.into();
         let append = Append { session: id.clone(), producer, counter: None, payloads, end: None };
-        self.store.append(append).await
+        self.timed(append).await
     }
 
     /// As [`Journal::publish`], by a producer that numbers its frames: `counter` is its number of the first. A repeat
@@ -108,7 +116,7 @@ impl Journal {
         let payloads = frames.into_iter().map(Masked::<MirrorFrame>::into_payload).collect();
         let (session, producer) = (id.clone(), producer.clone());
         let append = Append { session, producer, counter: Some(counter), payloads, end: None };
-        self.store.append(append).await
+        self.timed(append).await
     }
 
     /// Shuts out every producer of this name with a smaller epoch, and says the last number that the name has.
@@ -133,7 +141,16 @@ impl Journal {
         let payloads = vec![ended.into_fact().into_payload()];
         let producer = producer.into();
         let append = Append { session: id.clone(), producer, counter, payloads, end: Some(end) };
-        self.store.append(append).await
+        self.timed(append).await
+    }
+
+    async fn timed(&self, append: Append) -> Result<Appended, StoreError> {
+        let began = Instant::now();
+        let appended = self.store.append(append).await;
+        let frames =
+            appended.as_ref().ok().map(|it| if it.repeated { 0 } else { it.last.0 + 1 - it.first.0 });
+        self.metrics.appended(began.elapsed(), frames);
+        appended
     }
 
     /// The last number of a producer in a session; 0 for none.
@@ -174,7 +191,8 @@ impl Journal {
     }
 
     fn follower(&self, id: &SessionId, after: Cursor, heartbeat: Duration) -> Follower {
-        Follower::new(Arc::clone(&self.store), self.heads.watch(id), id.clone(), after, heartbeat)
+        let place = self.followers.join(id, after.seq);
+        Follower::new(Arc::clone(&self.store), self.heads.watch(id), place, id.clone(), after, heartbeat)
     }
 
     /// One session.
@@ -266,7 +284,41 @@ impl Journal {
 
     /// Deletes what retention does not keep, or says what it would take. Followers of what went are told.
     pub async fn prune(&self, keep: &Retention, dry_run: bool) -> Result<Pruned, StoreError> {
-        self.store.prune(keep, dry_run).await
+        let pruned = self.store.prune(keep, dry_run).await?;
+        if !dry_run {
+            self.metrics.pruned(&pruned);
+        }
+        Ok(pruned)
+    }
+
+    /// What is counted here, and for others to count in.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How much there is.
+    pub async fn stock(&self) -> Result<Stock, StoreError> {
+        self.store.stock().await
+    }
+
+    /// How far the followers are behind the heads of their sessions. Reads each followed session once.
+    pub async fn lag(&self) -> Result<Lag, StoreError> {
+        let mut lag = Lag::default();
+        for (id, taken) in self.followers.taken() {
+            let head = self.store.session(&id).await?.map_or(0, |session| session.head.0);
+            for taken in taken {
+                let behind = head.saturating_sub(taken.0);
+                lag.followers += 1;
+                lag.total += behind;
+                lag.max = lag.max.max(behind);
+            }
+        }
+        Ok(lag)
+    }
+
+    /// Makes a commit that changes nothing.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.store.probe().await
     }
 
     /// Packs finished ranges of frames; reads do not notice.

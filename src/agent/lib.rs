@@ -7,6 +7,7 @@ pub mod duration;
 pub mod frame;
 pub mod journal;
 pub mod mask;
+pub mod metrics;
 pub mod session;
 pub mod store;
 

@@ -14,7 +14,7 @@ mod query;
 mod retention;
 pub mod sqlite;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -205,6 +205,15 @@ pub struct StoredSource {
     pub sha256: String,
 }
 
+/// How much a store holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// Bytes on the disk, with what is only in the log yet.
+    pub bytes: u64,
+    /// Sessions by their state; a state that none is in may be left out.
+    pub sessions: BTreeMap<Status, u64>,
+}
+
 /// Called with the name of a session that has changed.
 pub type Tell = Arc<dyn Fn(&SessionId) + Send + Sync>;
 
@@ -283,6 +292,12 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Packs finished ranges of frames, in slices that let writers through. Reads do not notice. Says how many frames.
     async fn pack(&self) -> Result<u64, StoreError>;
+
+    /// How much there is, for those who watch the agent.
+    async fn stock(&self) -> Result<Stock, StoreError>;
+
+    /// Makes a commit that changes nothing: whether one can be made now, and if not, why.
+    async fn probe(&self) -> Result<(), StoreError>;
 
     /// Finishes what is queued and closes. Later calls are refused.
     async fn close(&self) -> Result<(), StoreError>;

@@ -56,7 +56,8 @@ impl Door {
         let principal = principal.map_err(denied)?;
         // A browser was let in to read; what runs and ends things needs the token. Told by method and path: gRPC is
         // served whatever the content type says.
-        let reads = is_safe && request.uri().path().starts_with("/api/v1/");
+        let reads =
+            is_safe && (request.uri().path().starts_with("/api/v1/") || request.uri().path() == "/metrics");
         if principal == Principal::Browser && !reads {
             let next = "call with `authorization: Bearer TOKEN`";
             return Err(Refusal::new(StatusCode::FORBIDDEN, "a browser's session may only read", next));
@@ -110,7 +111,8 @@ impl Door {
 /// The page holds no data, and the code is what lets a browser in.
 fn is_open(request: &Request<Body>) -> bool {
     let path = request.uri().path();
-    let is_page = path == "/" || path.starts_with("/s/") || path == "/healthz" || path == "/favicon.ico";
+    let is_page =
+        path == "/" || path.starts_with("/s/") || ["/healthz", "/readyz", "/favicon.ico"].contains(&path);
     let enters = path == "/api/v1/auth/code" && request.method() == Method::POST;
     // A browser may always leave, and clients of the public gateway ask for its methods without their token.
     let leaves = path == "/api/v1/auth/cookie" && request.method() == Method::DELETE;

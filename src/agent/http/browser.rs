@@ -82,7 +82,8 @@ mod tests {
         let store = SqliteStore::open(&home.path().join("sessions.db")).unwrap();
         let journal = Journal::new(std::sync::Arc::new(store), MarkKey::random());
         let (browsers, stop) = (Browsers::default(), CancellationToken::new());
-        let web = Web { journal, browsers: browsers.clone(), base: "http://127.0.0.1:1".into(), stop };
+        let (base, readiness) = ("http://127.0.0.1:1".into(), crate::http::Readiness::default());
+        let web = Web { journal, browsers: browsers.clone(), base, stop, readiness };
         let page = SessionId::mint();
         let (soon, late) = (browsers.mint(Some(page.clone())).code, browsers.mint(Some(page.clone())).code);
         advance(Duration::from_secs(59)).await;

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use futures::{Stream, stream};
 use tokio::{sync::watch, time::timeout};
 
+use super::followers::Place;
 use crate::{
     frame::Frame,
     session::{Cursor, Epoch, Seq, SessionId, Status},
@@ -70,6 +71,7 @@ enum Until {
 pub(super) struct Follower {
     store: Arc<dyn SessionStore>,
     more: watch::Receiver<u64>,
+    place: Place,
     id: SessionId,
     after: Cursor,
     heartbeat: Duration,
@@ -84,13 +86,14 @@ impl Follower {
     pub(super) fn new(
         store: Arc<dyn SessionStore>,
         more: watch::Receiver<u64>,
+        place: Place,
         id: SessionId,
         after: Cursor,
         heartbeat: Duration,
     ) -> Self {
         let (waiting, until) = (VecDeque::new(), Until::End);
         let (caught_up, told_end, over) = (false, false, false);
-        Self { store, more, id, after, heartbeat, until, waiting, caught_up, told_end, over }
+        Self { store, more, place, id, after, heartbeat, until, waiting, caught_up, told_end, over }
     }
 
     pub(super) fn past_the_end(self) -> Self {
@@ -111,6 +114,11 @@ impl Follower {
     async fn next(&mut self) -> Option<Result<Followed, StoreError>> {
         loop {
             if let Some(next) = self.waiting.pop_front() {
+                match &next {
+                    Followed::Frame(frame) => self.place.took(frame.seq),
+                    Followed::Gap { to, .. } => self.place.took(*to),
+                    _ => {}
+                }
                 return Some(Ok(next));
             }
             if self.over {

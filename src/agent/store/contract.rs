@@ -39,6 +39,8 @@ macro_rules! contract {
                 keeps_the_time_of_an_end_as_it_was_reported
                 revives_a_lost_publisher
                 keeps_sources_until_their_session_goes
+                counts_what_it_holds
+                says_whether_it_can_be_written
                 gives_up_only_silent_publishers
                 refuses_what_is_over_a_limit
                 refuses_everything_once_closed

@@ -33,8 +33,8 @@ pub use self::files::private_folder;
 use self::{readers::Readers, writer::Writer};
 use super::{
     Append, Appended, Audit, Created, MAX_FRAME_BYTES, NewSession, Page, PageLimit, Producer, Pruned, Report,
-    Retention, SessionPage, SessionQuery, SessionStore, StoreError, StoredSource, Tell, at_most, check_meta,
-    check_pin, check_producer, check_tags,
+    Retention, SessionPage, SessionQuery, SessionStore, Stock, StoreError, StoredSource, Tell, at_most,
+    check_meta, check_pin, check_producer, check_tags,
 };
 use crate::{
     frame::Payload,
@@ -246,6 +246,15 @@ impl SessionStore for SqliteStore {
             }
         }
         Ok(packed)
+    }
+
+    async fn stock(&self) -> Result<Stock, StoreError> {
+        let sessions = self.readers.run(read::states).await?;
+        Ok(Stock { bytes: files::size(&self.path), sessions })
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.writer.run(write::nothing).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use super::{append, created, ended, finish, get, mask, new};
 use crate::{
     session::{Meta, Owner, Repository, Seq, SessionId, Status, Tags, Timestamp},
-    store::{Created, Report, SessionStore, StoreError, model},
+    store::{Created, Report, SessionStore, Stock, StoreError, model},
 };
 
 pub(super) async fn lets_an_operation_take_over_an_id_that_only_has_metadata(store: &dyn SessionStore) {
@@ -14,6 +14,28 @@ pub(super) async fn lets_an_operation_take_over_an_id_that_only_has_metadata(sto
     assert_eq!((session.owner, session.meta.requester.as_str()), (Owner::Agent, "ann"));
     assert_eq!(session.tags["team"], "shop");
     assert!(matches!(store.create(new(&id, Owner::Agent)).await.unwrap(), Created::Known(_)));
+}
+
+pub(super) async fn counts_what_it_holds(store: &dyn SessionStore) {
+    let before = store.stock().await.unwrap();
+    created(store, Owner::Agent).await;
+    ended(store, Owner::Agent, Status::Cancelled).await;
+    let after = store.stock().await.unwrap();
+    let more = |status| {
+        let count = |stock: &Stock| stock.sessions.get(&status).copied().unwrap_or(0);
+        count(&after) - count(&before)
+    };
+    assert_eq!(Status::ALL.map(more), [1, 0, 0, 1, 0]);
+    assert!(after.bytes > 0);
+}
+
+pub(super) async fn says_whether_it_can_be_written(store: &dyn SessionStore) {
+    let id = created(store, Owner::Agent).await;
+    let before = get(store, &id).await;
+    store.probe().await.unwrap();
+    assert_eq!(get(store, &id).await, before);
+    store.close().await.unwrap();
+    assert!(matches!(store.probe().await, Err(StoreError::Closed)));
 }
 
 pub(super) async fn joins_a_known_session(store: &dyn SessionStore) {

@@ -40,6 +40,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Bytes of the file and its log on the disk.
+pub(super) fn size(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let bytes = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+    bytes(path) + bytes(Path::new(&log))
+}
+
 /// Refuses a file that is somebody else's, by its first bytes: opening it as a database could already change it.
 pub(super) fn recognize(path: &Path) -> Result<(), StoreError> {
     let store = path.display().to_string();

@@ -1,15 +1,29 @@
 //! Reading one session: its frames, its heading, its sources.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Page, PageLimit, StoreError, StoredSource, errors::fail, frames, rows};
 use crate::{
-    session::{Cursor, Epoch, Seq, Session, SessionId, Timestamp},
+    session::{Cursor, Epoch, Seq, Session, SessionId, Status, Timestamp},
     store::{Audit, Heading},
 };
 
 pub(super) fn session(tx: &Connection, id: &SessionId) -> Result<Option<Session>, StoreError> {
     Ok(rows::find(tx, id)?.map(|stored| stored.session))
+}
+
+/// How many sessions are in each state, along an index.
+pub(super) fn states(tx: &Connection) -> Result<BTreeMap<Status, u64>, StoreError> {
+    let sql = "SELECT status, count(*) FROM sessions GROUP BY status";
+    let mut statement = tx.prepare_cached(sql).map_err(fail)?;
+    let mut found = statement.query([]).map_err(fail)?;
+    let mut states = BTreeMap::new();
+    while let Some(row) = found.next().map_err(fail)? {
+        states.insert(rows::status(row, 0, "counted")?, rows::unsigned(row, 1)?);
+    }
+    Ok(states)
 }
 
 pub(super) fn last_counter(tx: &Connection, id: &SessionId, producer: &str) -> Result<u64, StoreError> {

@@ -12,6 +12,12 @@ use crate::{
     store::check_tags,
 };
 
+/// A write that changes nothing: SQLite writes the page of the number although it is the same.
+pub(super) fn nothing(tx: &Connection) -> Result<(), StoreError> {
+    let format: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
+    tx.execute_batch(&format!("PRAGMA user_version={format}")).map_err(fail)
+}
+
 pub(super) fn create(tx: &Connection, new: &NewSession) -> Result<Created, StoreError> {
     let Some(mut stored) = rows::find(tx, &new.id)? else {
         let mut stored = insert(tx, &new.id, new.owner)?;

@@ -7,6 +7,7 @@ mod applies;
 mod browser;
 mod crash;
 mod ending;
+mod health;
 mod operations;
 mod process;
 mod public;

@@ -156,6 +156,12 @@ impl Agent {
         seen
     }
 
+    /// An open event stream that nobody reads.
+    pub(crate) async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> TcpStream {
+        let headers = [headers, &[("x-ktl-token", TOKEN)]].concat();
+        self.send(&format!("GET {path}"), &headers, "").await
+    }
+
     async fn send(&self, request: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
         let mut text =
             format!("{request} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
