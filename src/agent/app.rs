@@ -81,6 +81,7 @@ impl App {
             work: Arc::new(operations.clone()),
             base: Arc::clone(&base),
             stop: stop.clone(),
+            shutdown: shutdown.clone(),
         };
         let readiness = Readiness::default();
         let web = Web { journal: journal.clone(), browsers: browsers.clone(), base, stop, readiness };

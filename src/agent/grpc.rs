@@ -40,6 +40,7 @@ use crate::{
     journal::Journal,
     publishers::Publishers,
     session::SessionId,
+    shutdown::Shutdown,
     store::Retention,
 };
 
@@ -63,6 +64,8 @@ pub struct Services {
     pub base: Arc<str>,
     /// Cancelled when the agent stops: streams end.
     pub stop: CancellationToken,
+    /// Runs what outlives a call.
+    pub shutdown: Shutdown,
 }
 
 impl Services {

@@ -35,7 +35,7 @@ impl MirrorService for Mirror {
         &self,
         request: Request<Streaming<api::MirrorFrame>>,
     ) -> Result<Response<Self::PublishStream>, Status> {
-        let acks = publish::acks(self.0.clone(), request.into_inner());
+        let acks = publish::acks(&self.0, request.into_inner());
         Ok(Response::new(acks.take_until(self.0.stop.clone().cancelled_owned()).boxed()))
     }
 

@@ -3,11 +3,13 @@
 //! Frames that have arrived together are stored together, so a client that sends ahead is limited by the disk's
 //! bandwidth and not by its commits.
 
-use std::collections::{HashMap, VecDeque};
+use std::{collections::HashMap, panic::AssertUnwindSafe};
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use ktl_proto::api::v1::{MirrorAck, MirrorFrame};
-use tonic::{Status, Streaming};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
 
 use super::super::{Services, status::session_id};
 use crate::{
@@ -26,12 +28,12 @@ struct Known {
     _publishing: Publishing,
 }
 
-struct Publication {
+/// What a task reads of one stream, and where its answers go.
+struct Publication<F: Stream> {
     services: Services,
-    frames: stream::ReadyChunks<Streaming<MirrorFrame>>,
+    frames: stream::ReadyChunks<F>,
     known: HashMap<SessionId, Known>,
-    answers: VecDeque<Result<MirrorAck, Status>>,
-    over: bool,
+    answers: mpsc::Sender<Result<MirrorAck, Status>>,
 }
 
 /// One run of frames for the same session by the same producer.
@@ -42,37 +44,40 @@ struct Run {
 }
 
 /// The acknowledgements of a publish stream, in the order of its frames.
+///
+/// A task of its own reads the frames: the Go client sends, closes, and does not wait for an answer, and what has
+/// arrived by then is stored although nobody is there to be told.
 pub(super) fn acks(
-    services: Services,
-    frames: Streaming<MirrorFrame>,
-) -> impl Stream<Item = Result<MirrorAck, Status>> {
-    let publication = Publication {
-        services,
+    services: &Services,
+    frames: impl Stream<Item = Result<MirrorFrame, Status>> + Send + Unpin + 'static,
+) -> ReceiverStream<Result<MirrorAck, Status>> {
+    let (answers, acks) = mpsc::channel(AHEAD);
+    let failed = answers.clone();
+    let mut publication = Publication {
+        services: services.clone(),
         frames: frames.ready_chunks(AHEAD),
         known: HashMap::new(),
-        answers: VecDeque::new(),
-        over: false,
+        answers,
     };
-    stream::unfold(publication, |mut publication| async move {
-        let next = publication.next().await?;
-        Some((next, publication))
-    })
+    let stop = services.stop.clone();
+    services.shutdown.tasks.spawn(async move {
+        let run = AssertUnwindSafe(stop.run_until_cancelled(publication.run())).catch_unwind();
+        if run.await.is_err() {
+            let words = "the agent failed on this stream: this is a bug, report it with the agent's log";
+            let _ = failed.send(Err(Status::internal(words))).await;
+        }
+    });
+    ReceiverStream::new(acks)
 }
 
-impl Publication {
-    async fn next(&mut self) -> Option<Result<MirrorAck, Status>> {
-        loop {
-            if let Some(answer) = self.answers.pop_front() {
-                return Some(answer);
-            }
-            if self.over {
-                return None;
-            }
-            let chunk = self.frames.next().await?;
+impl<F: Stream<Item = Result<MirrorFrame, Status>> + Unpin> Publication<F> {
+    /// Stores to the end of the stream, whoever listens.
+    async fn run(&mut self) {
+        while let Some(chunk) = self.frames.next().await {
             if let Err(status) = self.store(chunk).await {
                 // Behind the acknowledgements of what was stored before it.
-                self.answers.push_back(Err(status));
-                self.over = true;
+                let _ = self.answers.send(Err(status)).await;
+                return;
             }
         }
     }
@@ -120,8 +125,12 @@ impl Publication {
             }
             other => other?,
         };
-        let ack = |sequence| MirrorAck { session_id: id.to_string(), message: String::new(), sequence };
-        self.answers.extend((appended.first.0..=appended.last.0).map(|sequence| Ok(ack(sequence))));
+        for sequence in appended.first.0..=appended.last.0 {
+            let ack = MirrorAck { session_id: id.to_string(), message: String::new(), sequence };
+            if self.answers.send(Ok(ack)).await.is_err() {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -148,4 +157,65 @@ impl Publication {
 /// A frame without what the store says better: its session, its producer, its number and its time.
 fn bare(frame: MirrorFrame) -> MirrorFrame {
     MirrorFrame { payload: frame.payload, ..MirrorFrame::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        auth::Browsers,
+        grpc::Work,
+        journal::Journal,
+        mask::MarkKey,
+        publishers::Publishers,
+        session::Seq,
+        shutdown::Shutdown,
+        store::{Retention, sqlite::SqliteStore},
+    };
+
+    struct Nothing;
+
+    impl Work for Nothing {
+        fn running(&self) -> usize {
+            0
+        }
+
+        fn helm_versions(&self) -> HashMap<String, String> {
+            HashMap::new()
+        }
+    }
+
+    /// The Go client closes its connection as soon as it has sent.
+    #[tokio::test]
+    async fn what_has_arrived_is_stored_although_its_sender_has_gone() {
+        let home = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&home.path().join("sessions.db")).unwrap();
+        let journal = Journal::new(Arc::new(store), MarkKey::random());
+        let shutdown = Shutdown::default();
+        let services = Services {
+            journal: journal.clone(),
+            browsers: Browsers::default(),
+            publishers: Publishers::default(),
+            retention: Arc::new(Retention::default()),
+            work: Arc::new(Nothing),
+            base: "".into(),
+            stop: shutdown.token.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let frame = || Ok(MirrorFrame { session_id: "s".into(), ..MirrorFrame::default() });
+        let gone = Err(Status::cancelled("the client left"));
+        let frames: Vec<_> = (0..600).map(|_| frame()).chain([gone]).collect();
+        drop(acks(&services, stream::iter(frames)));
+        let id = SessionId::parse("s").unwrap();
+        for _ in 0..200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if journal.session(&id).await.unwrap().is_some_and(|session| session.head == Seq(600)) {
+                assert!(shutdown.drain(Duration::from_secs(5)).await.is_ok(), "its task goes on");
+                return;
+            }
+        }
+        panic!("frames that had arrived are lost: {:?}", journal.session(&id).await);
+    }
 }

@@ -7,6 +7,7 @@ mod applies;
 mod browser;
 mod crash;
 mod ending;
+mod go;
 mod health;
 mod operations;
 mod process;
