@@ -62,7 +62,7 @@ mod tests {
             assert_eq!(of(&format!("x {}=1", name.to_uppercase())) & NAME, NAME, "{name}");
         }
         assert_eq!(of("the request was served"), 0);
-        assert_eq!(of("see https://x") & PATTERNS, of_pattern(2) | of_pattern(3));
+        assert_eq!(of("see https://x") & PATTERNS, of_pattern(3) | of_pattern(4));
         assert_eq!(of(r"\u0070assword"), u32::MAX);
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn find(text: &str, hidden: &mut Vec<Hidden>) {
 /// `name=value`, as in `--set`, the environment and a query.
 fn assigned(text: &str, at: usize) -> Option<Hidden> {
     let name = name_before(&text[..at])?;
-    names::is_sensitive(&text[name]).then_some(())?;
+    names::is_sensitive(&text[name.clone()]).then_some(())?;
     let start = at + 1;
     let value = quoted(&text[start..]).unwrap_or_else(|| 0..bare_end(&text[start..]));
     Some(Hidden::new(start + value.start..start + value.end))
@@ -64,8 +64,8 @@ fn json(text: &str, at: usize) -> Option<Hidden> {
     Some(Hidden { quote, ..Hidden::new(start..start + end) })
 }
 
-/// `name: value` in YAML or in a sentence. The name has to start a line or a clause: "unexpected token: x" is no
-/// token.
+/// `name: value` in YAML or in a sentence. Where the name does not start a line or a clause, as in "unexpected token:
+/// found", its value is one word that is no ordinary one.
 fn yaml(text: &str, at: usize) -> Option<Hidden> {
     // Most colons end here. Asked before the line is read to its end: JSON can be one line of megabytes.
     if !text[at + 1..].starts_with([' ', '\t']) {
@@ -76,16 +76,38 @@ fn yaml(text: &str, at: usize) -> Option<Hidden> {
     let name = name_before(text[..at].trim_end_matches([' ', '\t', '"', '\'']))?;
     let before = text[..name.start].trim_end_matches(['"', '\'', ' ', '\t', '+', '-']);
     let starts = before.is_empty() || before.ends_with(['\n', '\r', ':', ';', ',', '(', '{', '[']);
-    (starts && names::is_sensitive(&text[name])).then_some(())?;
+    names::is_sensitive(&text[name.clone()]).then_some(())?;
     let start = at + 1 + blank;
     let value = &rest[blank..];
+    if !starts {
+        // In the middle of a sentence ("the literal password: x"): one word, unless it is an ordinary one.
+        let word = quoted(value).unwrap_or_else(|| 0..bare_end(value));
+        let is_ordinary =
+            word.len() < 6 || value[word.clone()].bytes().all(|b| b.is_ascii_alphabetic() || b == b' ');
+        return (!is_ordinary).then(|| Hidden::new(start + word.start..start + word.end));
+    }
     if let Some(within) = quoted(value) {
         return Some(Hidden::new(start + within.start..start + within.end));
     }
-    let end = value.find(" #").unwrap_or(value.len());
-    let value = value[..end].trim_end();
+    let comment = value.find(" #").unwrap_or(value.len());
+    // Inside of a string the value ends with it: `"msg":"password: x","user":"me"`.
+    let ends =
+        if is_in_quotes(&text[..name.start]) { value.find('"').unwrap_or(value.len()) } else { value.len() };
+    let value = value[..comment.min(ends)].trim_end_matches([' ', '\t', '\r', '\\']);
     (!value.starts_with(['{', '[', '&', '*', '!', '|', '>', '#']))
         .then(|| Hidden::new(start..start + value.len()))
+}
+
+/// Whether a quote is open at the end of a text, as far as its last line and 4 KiB tell.
+fn is_in_quotes(text: &str) -> bool {
+    let near = &text[text.ceil_char_boundary(text.len().saturating_sub(4096))..];
+    let line = &near[near.rfind('\n').map_or(0, |end| end + 1)..];
+    let mut escaped = false;
+    line.bytes().fold(false, |open, byte| {
+        let turns = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        open != turns
+    })
 }
 
 /// The name that a text ends with.
@@ -133,6 +155,8 @@ mod tests {
     #[test]
     fn a_value_ends_where_its_grammar_says() {
         check(r"--set a.password=one\,two,b=3", &[r"one\,two"]);
+        check(r#"{"msg":"password: hunter two","user":"me"}"#, &["hunter two"]);
+        check(r#"{"msg":"the password: hunter-2 is","user":"me"}"#, &["hunter-2"]);
         check("A_TOKEN=\"two words\" npm ci", &["two words"]);
         check("password: it's # a comment", &["it's"]);
         check("password: 'two words' # a comment", &["two words"]);

@@ -103,7 +103,13 @@ type OfMatch = fn(&Captures<'_>) -> Option<Hidden>;
 /// Words that hint at a pattern, the pattern, and what of a match is a secret.
 type Row = (&'static [&'static str], &'static str, OfMatch);
 
-pub(super) const TABLE: [Row; 10] = [
+pub(super) const TABLE: [Row; 11] = [
+    // "the literal password 'x' in the environment"
+    (
+        &["passw", "passphrase"],
+        r#"(?i)\b(?:password|passwd|passphrase)[ \t]+(?:'(?P<value>[^'\s]{4,})'|"(?P<quoted>[^"\s\\]{4,})")"#,
+        spoken,
+    ),
     // A private key: all between its two lines, or to the end when the second is missing.
     (&["PRIVATE KEY"], r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?P<value>[^-]+)", value),
     // The same in base64.
@@ -159,6 +165,13 @@ static PATTERNS: LazyLock<Vec<(Regex, OfMatch)>> = LazyLock::new(|| {
 
 fn value(found: &Captures<'_>) -> Option<Hidden> {
     let value = found.name("value").filter(|value| names::is_value(value.as_str()))?;
+    Some(Hidden::new(value.range()))
+}
+
+/// A value in either kind of quotes.
+fn spoken(found: &Captures<'_>) -> Option<Hidden> {
+    let value =
+        found.name("value").or(found.name("quoted")).filter(|value| names::is_value(value.as_str()))?;
     Some(Hidden::new(value.range()))
 }
 

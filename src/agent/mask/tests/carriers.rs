@@ -45,6 +45,9 @@ const TEXTS: &[&str] = &[
     "passwords:\n- CANARY\n- other\n",
     "env:\n- name: DB_PASSWORD\n  value: CANARY\n- name: PORT\n  value: \"80\"\n",
     r#"{"env":[{"name":"DB_PASSWORD","value":"CANARY"}]}"#,
+    // Sentences.
+    "literal password: CANARY in env DB",
+    "literal password 'CANARY' in env DB",
     // Command lines.
     "ktl apply --token CANARY --namespace shop",
     "helm upgrade web . --set-string 'a.b=c,db.password=CANARY x,e=f'",

@@ -49,9 +49,12 @@ impl Data {
 
     /// Everything in every file, as it lies on the disk.
     pub(crate) fn bytes(&self) -> Vec<(String, Vec<u8>)> {
-        let files = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
-        let files = files.filter(|path| path.is_file());
-        files.map(|path| (path.display().to_string(), fs::read(path).unwrap())).collect()
+        bytes_below(&self.path())
+    }
+
+    /// Where its agents log.
+    pub(crate) fn log(&self) -> std::path::PathBuf {
+        self.0.path().join("agent.log")
     }
 
     fn token_file(&self) -> std::path::PathBuf {
@@ -60,6 +63,19 @@ impl Data {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path
     }
+}
+
+fn bytes_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                return bytes_below(&path);
+            }
+            // A file that was removed just now holds nothing.
+            fs::read(&path).map(|bytes| (path.display().to_string(), bytes)).into_iter().collect()
+        })
+        .collect()
 }
 
 pub(crate) fn command(data: &Path) -> Command {
@@ -87,7 +103,7 @@ impl Agent {
             .arg(token)
             .args(args)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(fs::OpenOptions::new().create(true).append(true).open(data.log()).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
