@@ -39,12 +39,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-pub use self::{mark::MarkKey, memory::Memory};
 use self::{
+    known::Known,
     memory::Held,
     span::{Hidden, filler, merge, rewrite, secret_of},
     voice::{Border, Voices},
 };
+pub use self::{mark::MarkKey, memory::Memory};
 use crate::session::SessionId;
 
 /// How often a text is judged again.
@@ -84,6 +85,8 @@ pub trait Maskable {
 pub struct Masker {
     key: MarkKey,
     known: Arc<Held>,
+    /// What only this masker and its clones hide.
+    suspected: Option<Arc<Known>>,
     voices: Option<Arc<Mutex<Voices>>>,
     /// Whose voices they are.
     producer: Arc<str>,
@@ -103,7 +106,7 @@ impl Masker {
 
     fn with(key: MarkKey, held: Arc<Held>, known: impl IntoIterator<Item = String>) -> Self {
         held.learn(known);
-        Self { key, known: held, voices: None, producer: Arc::default() }
+        Self { key, known: held, suspected: None, voices: None, producer: Arc::default() }
     }
 
     /// The same, for texts that come one after the other: it remembers how each source of lines ended, so that a
@@ -122,6 +125,13 @@ impl Masker {
     /// From now on hides these values too, wherever they turn up; so do all that were cloned from this one.
     pub fn learn(&self, values: impl IntoIterator<Item = String>) {
         self.known.learn(values);
+    }
+
+    /// The same, which also hides what may be secret and may be not: nobody else learns these values from it.
+    #[must_use]
+    pub fn suspecting(&self, values: impl IntoIterator<Item = String>) -> Self {
+        let values = values.into_iter().map(|value| value.trim().to_owned());
+        Self { suspected: Some(Arc::new(Known::new(values))), ..self.clone() }
     }
 
     /// Hides every secret in `value`. This is the only way to a [`Masked`].
@@ -162,7 +172,12 @@ impl Masker {
             None => self.hidden(text),
             Some(voices) => {
                 let mut voices = voices.lock().unwrap_or_else(PoisonError::into_inner);
-                voices.of(&self.producer, source).next(&self.known, text, border)
+                let heard = voices.of(&self.producer, source).next(&self.known, text, border);
+                if self.suspected.is_none() {
+                    heard
+                } else {
+                    merge(text, heard.into_iter().chain(self.suspects(text)).collect())
+                }
             }
         };
         let Some(masked) = self.marked(text, &hidden) else { return Vec::new() };
@@ -201,7 +216,12 @@ impl Masker {
         let mut found = rules::find(text);
         self.known.learn_from(text, &found);
         found.extend(self.known.get().find(text));
+        found.extend(self.suspects(text));
         merge(text, found)
+    }
+
+    fn suspects(&self, text: &str) -> Vec<Hidden> {
+        self.suspected.as_ref().map(|suspected| suspected.find(text)).unwrap_or_default()
     }
 }
 

@@ -128,3 +128,13 @@ fn json_stays_json_and_is_untouched_without_secrets() {
     json::hide(&mut plain, &masker);
     assert_eq!(plain, "{ \"kind\" : \"phase\", \"n\": 1.0 }");
 }
+
+#[test]
+fn what_is_only_suspected_is_hidden_here_and_taught_to_nobody() {
+    let masker = Masker::new([]);
+    let text = || "image: ktl.test/web:1".to_owned();
+    let suspecting = masker.suspecting(["ktl.test/web:1".to_owned()]);
+    assert!(!suspecting.mask(text()).get().contains("ktl.test/web:1"));
+    assert!(!suspecting.speaking().mask(text()).get().contains("ktl.test/web:1"));
+    assert_eq!(masker.mask(text()).get(), &text());
+}

@@ -64,6 +64,11 @@ impl Reporter {
         self.masker.learn(more);
     }
 
+    /// Hides these values too, until it hides by another masker: they may be secret, and may be not.
+    pub fn suspect(&mut self, values: Vec<String>) {
+        self.masker = self.masker.suspecting(values);
+    }
+
     /// Hides from now on what this masker hides, and nothing else.
     pub fn hide_by(&mut self, masker: Masker) {
         self.masker = masker;

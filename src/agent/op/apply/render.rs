@@ -93,7 +93,7 @@ impl Work {
         let told = [&run.apply.release, &run.namespace, &run.target.name, context, chart];
         let values = suspects.values().filter(|value| !told.contains(value)).map(str::to_owned).collect();
         let before = self.reporter.masker().clone();
-        self.reporter.hide(values);
+        self.reporter.suspect(values);
         self.suspects = Some(suspects);
         before
     }
