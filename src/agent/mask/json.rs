@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Maskable as _, Masker, encode, manifest, names};
+use super::{Maskable as _, Masker, encode, manifest, names, voice::Border};
 
 /// Hides the secrets of a JSON text; of a text that is no JSON, as in any other. A text without secrets is not
 /// touched, to the byte.
@@ -21,6 +21,18 @@ pub(super) fn hide(text: &mut String, masker: &Masker) {
         }
         _ => text.hide(masker),
     }
+}
+
+/// The same for one event of an operation, whose log lines come one by one.
+pub(super) fn hide_event(text: &mut String, masker: &Masker) {
+    if text.contains("\"message\"")
+        && let Ok(mut event) = serde_json::from_str::<Value>(text)
+        && let Some(Value::String(message)) = event.pointer_mut("/log/message")
+        && !masker.hide_next("event", message, Border::Line).is_empty()
+    {
+        *text = event.to_string();
+    }
+    hide(text, masker);
 }
 
 /// Adds every secret in a value.

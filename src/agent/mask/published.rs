@@ -25,7 +25,7 @@ impl Maskable for MirrorFrame {
             None => {}
             Some(mirror_frame::Payload::Log(line)) => line.hide(masker),
             Some(mirror_frame::Payload::Build(event)) => event.hide(masker),
-            Some(mirror_frame::Payload::Deploy(DeployEvent { json })) => json::hide(json, masker),
+            Some(mirror_frame::Payload::Deploy(DeployEvent { json })) => json::hide_event(json, masker),
             Some(mirror_frame::Payload::Raw(bytes)) => hide_bytes(bytes, masker),
             Some(mirror_frame::Payload::Verify(event)) => event.hide(masker),
             Some(mirror_frame::Payload::Control(fact)) => fact.hide(masker),

@@ -109,6 +109,14 @@ impl Reporter {
         self.append(producer, Some(first), bodies).await
     }
 
+    /// Hears what was said before its time: the mask goes on where this ended.
+    pub fn overhear(&self, producer: &str, bodies: Vec<Body>) {
+        let masker = self.masker.of(producer);
+        for body in bodies {
+            drop(masker.mask(Fact { body: Some(body) }));
+        }
+    }
+
     /// Says what nobody counts.
     pub async fn mention(&self, producer: &str, bodies: Vec<Body>) -> Result<(), StoreError> {
         self.append(producer, None, bodies).await
@@ -222,5 +230,28 @@ mod tests {
         again.end(ended).await.unwrap();
         let session = journal.session(&id).await.unwrap().unwrap();
         assert_eq!((session.status, session.head.0, again.said()), (Status::Done, 4, 4));
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_began_before_a_restart_is_hidden_after_it() {
+        let home = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&home.path().join("sessions.db")).unwrap();
+        let journal = Journal::new(Arc::new(store), MarkKey::random());
+        let id = SessionId::mint();
+        let line = |text: &str| Body::Line(Line { text: text.to_owned(), ..Line::default() });
+        let masker = journal.masker(&id, []);
+        let (meta, tags) = (masker.mask(Meta::default()), masker.mask(Tags::new()));
+        let new = NewSession { id: id.clone(), meta, tags, owner: Owner::Agent, request: None };
+        journal.create(new).await.unwrap();
+        let reporter = Reporter::new(journal.clone(), id.clone(), &masker, 0);
+        reporter.overhear("helm", vec![line("kind: Secret"), line("stringData:")]);
+        reporter.relay("helm", 1, vec![line("  note: correct horse"), line("done")]).await.unwrap();
+        let frames: Vec<_> =
+            futures::StreamExt::collect(journal.recorded(&id, crate::session::Cursor::START)).await;
+        let said = format!("{frames:?}");
+        assert!(
+            said.contains("note: «secret:") && !said.contains("correct") && said.contains("done"),
+            "{said}"
+        );
     }
 }

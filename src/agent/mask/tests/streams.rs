@@ -101,3 +101,15 @@ fn a_text_that_shows_another_one_hides_what_the_other_hides() {
     masker.hide_shown(&mut rendered, &secrets);
     assert!(!rendered.contains("ter2"), "{rendered}");
 }
+
+#[test]
+fn log_lines_in_events_are_one_stream() {
+    let masker = Masker::new([]).speaking();
+    let mut said = String::new();
+    for line in ["kind: Secret", "stringData:", "  note: correct horse", "done"] {
+        let mut event = serde_json::json!({ "kind": "event", "log": { "message": line } }).to_string();
+        json::hide_event(&mut event, &masker);
+        said.push_str(&event);
+    }
+    assert!(said.contains("note: «secret:") && !said.contains("correct") && said.contains("done"), "{said}");
+}

@@ -12,6 +12,10 @@ use crate::{
     shim::{Exit, Record, Stream, Tail, Tailed},
 };
 
+/// How many lines that an earlier agent told are read again, so that a secret which they share with the next line, or
+/// announce in it, is known.
+const OVERHEARD: u64 = 256;
+
 /// How a helm under a shim ended.
 pub(super) enum HelmEnd {
     /// By itself, or because it was asked to.
@@ -32,14 +36,21 @@ impl Work {
         phase: PhaseName,
         until: Option<Instant>,
     ) -> Result<HelmEnd, StepError> {
-        let mut tail = Tail::new(at, self.journal.last_counter(self.reporter.id(), producer).await?);
+        let told = self.journal.last_counter(self.reporter.id(), producer).await?;
+        let mut tail = Tail::new(at, told.saturating_sub(OVERHEARD));
         let (mut is_asked, mut is_late) = (false, false);
         loop {
             tokio::select! {
                 tailed = tail.next() => match tailed? {
                     Tailed::Records(first, records) => {
-                        let lines = records.into_iter().map(|record| line(record, phase)).collect();
-                        self.reporter.relay(producer, first, lines).await?;
+                        let mut lines: Vec<Body> = records.into_iter().map(|record| line(record, phase)).collect();
+                        let old = usize::try_from((told + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+                        let new = lines.split_off(old.min(lines.len()));
+                        let first = first + lines.len() as u64;
+                        self.reporter.overhear(producer, lines);
+                        if !new.is_empty() {
+                            self.reporter.relay(producer, first, new).await?;
+                        }
                     }
                     Tailed::Exit(exit) => {
                         if exit.lost > 0 {
