@@ -16,7 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 pub use self::public::{PublicArgs, double_dashes, unused_environment};
 pub use self::retention::RetentionArgs;
-use crate::{auth::Token, clusters::ClusterSpec, serve, store::Retention};
+use crate::{auth::Token, clusters::ClusterSpec, maintenance::Place, serve, store::Retention};
 
 /// Runs Helm operations near the cluster and keeps every one as a durable session.
 #[derive(Debug, Parser)]
@@ -40,6 +40,62 @@ pub enum Command {
         #[arg(long)]
         run: PathBuf,
     },
+    /// Copies the sessions of an agent, which may be running, into a new file.
+    Backup {
+        /// The new file.
+        file: PathBuf,
+        /// Whose sessions.
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Makes a new folder of sessions from a backup.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// Where to.
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Deletes what the limits do not keep, while no agent runs; or says what they would take, at any time.
+    Prune {
+        /// Whose sessions.
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// What is kept.
+        #[command(flatten)]
+        retention: RetentionArgs,
+        /// Only say what would go.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Where the sessions of an agent are, as typed.
+#[derive(Args, Debug)]
+pub struct PlaceArgs {
+    /// Folder of the sessions.
+    #[arg(long, value_name = "DIR", required_unless_present = "mirror_store")]
+    pub data: Option<PathBuf>,
+    /// The file of the sessions, when not in --data.
+    #[arg(long, value_name = "FILE")]
+    pub mirror_store: Option<PathBuf>,
+}
+
+impl PlaceArgs {
+    /// What is meant.
+    pub fn read(&self) -> Result<Place, Mistakes> {
+        let places = public::places(self.data.as_deref(), self.mirror_store.as_deref());
+        let (data, store) =
+            places.ok_or_else(|| Mistakes(vec!["--data is required: name the folder of an agent".into()]))?;
+        Ok(Place { data, store })
+    }
+}
+
+impl RetentionArgs {
+    /// What is meant by an operator who names every limit.
+    pub fn named(&self) -> Result<Retention, Mistakes> {
+        self.read(false).map_err(Mistakes)
+    }
 }
 
 /// How to serve, as typed.

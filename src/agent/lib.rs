@@ -30,4 +30,5 @@ pub mod config;
 pub mod keys;
 pub mod lock;
 pub mod log;
+pub mod maintenance;
 pub mod shutdown;

@@ -11,7 +11,7 @@ use clap::Parser as _;
 use ktl_agent::{
     app::App,
     config::{Cli, Command, Config, double_dashes, unused_environment},
-    log,
+    log, maintenance,
     mask::Memory,
     shim, shutdown,
 };
@@ -21,9 +21,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse_from(double_dashes(std::env::args_os()));
     let ended = match cli.command {
         // One thread is enough to read two pipes, and a shim may live for hours.
-        Some(Command::Shim { run }) => block_on(Builder::new_current_thread(), async move {
-            shim::run(&run).await.with_context(|| format!("cannot run {}", run.display()))
-        }),
+        Some(command) => block_on(Builder::new_current_thread(), maintain(command)),
         None => match Config::new(cli.serve) {
             Ok(config) => block_on(Builder::new_multi_thread(), serve(config)),
             Err(mistakes) => {
@@ -47,6 +45,21 @@ fn block_on(mut runtime: Builder, task: impl Future<Output = anyhow::Result<()>>
     // A read that hangs in the file system must not hold the process.
     runtime.shutdown_background();
     ended
+}
+
+/// What is done to a store beside the agent; its outcome goes to stdout.
+async fn maintain(command: Command) -> anyhow::Result<()> {
+    let said = match command {
+        Command::Backup { file, place } => maintenance::backup(&place.read()?, &file)?,
+        Command::Restore { file, place } => maintenance::restore(&file, &place.read()?)?,
+        Command::Prune { place, retention, dry_run } => {
+            maintenance::prune(&place.read()?, &retention.named()?, dry_run).await?
+        }
+        Command::Shim { run } => {
+            return shim::run(&run).await.with_context(|| format!("cannot run {}", run.display()));
+        }
+    };
+    writeln!(io::stdout(), "{said}").context("cannot write to stdout")
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {

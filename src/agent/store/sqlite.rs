@@ -4,6 +4,7 @@
 //! waits together; readers have connections of their own and hold no transaction longer than one page.
 
 mod append;
+mod backup;
 mod block;
 mod damage;
 mod errors;
@@ -29,7 +30,10 @@ use async_trait::async_trait;
 use prost::Message as _;
 use tokio::time::sleep;
 
-pub use self::files::private_folder;
+pub use self::{
+    backup::{Copied, copy as copy_store, would_take},
+    files::private_folder,
+};
 use self::{readers::Readers, writer::Writer};
 use super::{
     Append, Appended, Audit, Created, MAX_FRAME_BYTES, NewSession, Page, PageLimit, Producer, Pruned, Report,

@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, errors::failed};
+use super::{StoreError, backup, errors::failed};
 
 /// "ktl" and a 1, in the header of every file of ours.
 pub(super) const APPLICATION_ID: i64 = 0x6b74_6c01;
@@ -37,6 +37,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let store = path.display().to_string();
     let connection = Connection::open(path).map_err(|error| failed(&store, error))?;
     prepare(&connection, &store)?;
+    backup::begin_anew(&connection)?;
     Ok(connection)
 }
 
@@ -100,7 +101,7 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
 }
 
 /// SQLite gives its WAL the rights of the file, so the file is made before SQLite would.
-fn private_file(path: &Path) -> io::Result<()> {
+pub(super) fn private_file(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         private_folder(folder)?;
     }
@@ -113,7 +114,7 @@ fn private_file(path: &Path) -> io::Result<()> {
     }
 }
 
-fn prepare(connection: &Connection, store: &str) -> Result<(), StoreError> {
+pub(super) fn prepare(connection: &Connection, store: &str) -> Result<(), StoreError> {
     let fail = |error| failed(store, error);
     let alien = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => StoreError::Alien(store.to_owned()),
@@ -141,7 +142,7 @@ fn prepare(connection: &Connection, store: &str) -> Result<(), StoreError> {
 }
 
 /// The steps that a file has not seen. Asked before anything is set: a newer file stays as it is.
-fn missing_steps(connection: &Connection, store: &str) -> Result<String, StoreError> {
+pub(super) fn missing_steps(connection: &Connection, store: &str) -> Result<String, StoreError> {
     let fail = |error| failed(store, error);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);

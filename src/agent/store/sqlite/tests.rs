@@ -1,5 +1,6 @@
 //! What only a store on a disk can get wrong: versions, damage, a full disk.
 
+mod copied;
 mod damaged;
 mod packed;
 

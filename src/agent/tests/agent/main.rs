@@ -9,6 +9,7 @@ mod crash;
 mod ending;
 mod go;
 mod health;
+mod keeping;
 mod operations;
 mod process;
 mod public;
