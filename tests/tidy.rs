@@ -21,7 +21,11 @@ struct Only {
 }
 
 const ONLY: &[Only] = &[
-    Only { names: &["rusqlite"], paths: &["src/agent/store"], why: "SQL stays in the store" },
+    Only {
+        names: &["rusqlite", "tokio_postgres"],
+        paths: &["src/agent/store"],
+        why: "SQL stays in the store",
+    },
     Only {
         names: &["kube", "k8s_openapi"],
         paths: &["src/agent/kube", "src/agent/op/rollout", "src/agent/op/apply/render.rs"],
@@ -80,6 +84,8 @@ const ONLY: &[Only] = &[
             "src/lsp/task.rs",
             "src/lsp/progress.rs",
             "src/agent/store/sqlite",
+            "src/agent/store/postgres.rs",
+            "src/agent/store/postgres",
             "src/agent/shutdown.rs",
             "src/agent/op.rs",
             "src/agent/kube/config.rs",

@@ -210,11 +210,16 @@ impl Journal {
         self.store.list(query.clone()).await
     }
 
-    /// All running sessions of one side.
+    /// All running sessions of one side that this agent writes.
     pub async fn running(&self, owner: Owner) -> Result<Vec<Session>, StoreError> {
         let status = vec![Status::Running];
-        let mut query =
-            SessionQuery { limit: MAX_LIST, status, owner: Some(owner), ..SessionQuery::default() };
+        let mut query = SessionQuery {
+            limit: MAX_LIST,
+            status,
+            owner: Some(owner),
+            held: true,
+            ..SessionQuery::default()
+        };
         let mut running = Vec::new();
         loop {
             let page = self.store.list(query.clone()).await?;

@@ -10,6 +10,7 @@ mod error;
 mod limits;
 #[cfg(test)]
 mod model;
+pub mod postgres;
 mod query;
 mod retention;
 pub mod sqlite;
@@ -17,6 +18,7 @@ pub mod sqlite;
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use prost::Message as _;
 
 pub(crate) use self::limits::{at_most, check_meta, check_pin, check_producer, check_tags};
 pub use self::{
@@ -301,4 +303,14 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Finishes what is queued and closes. Later calls are refused.
     async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// The bytes of a payload, as a frame with nothing else in it.
+fn encode(payload: &Masked<Payload>) -> Result<Vec<u8>, StoreError> {
+    let frame = ktl_proto::control::v1::Frame {
+        payload: Some(payload.get().clone()),
+        ..ktl_proto::control::v1::Frame::default()
+    };
+    at_most("a frame in bytes", frame.encoded_len(), MAX_FRAME_BYTES)?;
+    Ok(frame.encode_to_vec())
 }

@@ -10,6 +10,7 @@ mod helix;
 mod helm;
 mod neovim;
 pub(crate) mod npm;
+pub(crate) mod postgres;
 mod pypi;
 
 use std::path::PathBuf;

@@ -21,7 +21,7 @@ impl From<StoreError> for Status {
             | StoreError::Busy(_)
             | StoreError::Pinned { .. } => Self::failed_precondition(words),
             StoreError::Full(_) | StoreError::ReadOnly { .. } => Self::resource_exhausted(words),
-            StoreError::Closed => Self::unavailable(words),
+            StoreError::Closed | StoreError::Unavailable { .. } => Self::unavailable(words),
             StoreError::Damaged { .. } => {
                 tracing::error!(error = words, "the store is damaged");
                 Self::data_loss(words)
@@ -29,6 +29,7 @@ impl From<StoreError> for Status {
             StoreError::Newer { .. }
             | StoreError::Alien(_)
             | StoreError::Go(_)
+            | StoreError::OtherDatabase(_)
             | StoreError::Failed { .. }
             | StoreError::Folder { .. } => {
                 tracing::error!(error = words, "the store failed");

@@ -80,6 +80,10 @@ impl From<StoreError> for Refusal {
                 "it may have been deleted, or belong to another agent: see /api/v1/sessions",
             ),
             StoreError::Closed => (StatusCode::SERVICE_UNAVAILABLE, "try again when it has been started"),
+            StoreError::Unavailable { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "try again; the agent goes on by itself when the store is back",
+            ),
             StoreError::Invalid(_) | StoreError::TooLarge { .. } => {
                 (StatusCode::BAD_REQUEST, "change the request")
             }

@@ -5,10 +5,12 @@ mod list;
 mod retention;
 mod sessions;
 
+use ktl_fixtures::postgres::Postgres;
 use tempfile::TempDir;
 
 use super::{
-    Append, Appended, Created, End, NewSession, Page, PageLimit, Producer, SessionStore, sqlite::SqliteStore,
+    Append, Appended, Created, End, NewSession, Page, PageLimit, Producer, SessionStore,
+    postgres::PostgresStore, sqlite::SqliteStore,
 };
 use crate::{
     frame::{Body, Fact, Line, Payload},
@@ -68,7 +70,7 @@ macro_rules! contract {
             $($(
                 #[tokio::test]
                 async fn $claim() {
-                    let scratch = $scratch;
+                    let Some(scratch) = $scratch else { return };
                     super::$group::$claim(&scratch.store).await;
                 }
             )*)*
@@ -76,17 +78,27 @@ macro_rules! contract {
     };
 }
 
-contract!(sqlite => super::Scratch::sqlite());
+contract!(sqlite => Some(super::Scratch::sqlite()));
+contract!(postgres => super::Scratch::postgres().await);
 
 pub(super) struct Scratch<S> {
     pub(super) store: S,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Scratch<SqliteStore> {
     fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { store: SqliteStore::open(&folder.path().join("sessions.db")).unwrap(), _folder: folder }
+        let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
+        Self { store, _folder: Some(folder) }
+    }
+}
+
+impl Scratch<PostgresStore> {
+    /// None without a PostgreSQL.
+    async fn postgres() -> Option<Self> {
+        let url = Postgres::shared()?.database().parse().unwrap();
+        Some(Self { store: PostgresStore::open(&url, "agent").await.unwrap(), _folder: None })
     }
 }
 

@@ -93,6 +93,17 @@ pub enum StoreError {
         "{0} was written by the Go ktl-agent and is left as it is: bring its sessions over with `ktl-agent import {0} --data DIR`"
     )]
     Go(String),
+    /// The database holds tables of somebody else.
+    #[error("{0} holds something else than sessions of ktl-agent: name an empty database with --store")]
+    OtherDatabase(String),
+    /// The store cannot be asked now.
+    #[error("{store} cannot be reached: {why}; try again")]
+    Unavailable {
+        /// Which store.
+        store: String,
+        /// What was said last.
+        why: String,
+    },
     /// The agent is stopping.
     #[error("the store is closed: the agent is stopping")]
     Closed,

@@ -22,6 +22,8 @@ pub struct SessionQuery {
     pub status: Vec<Status>,
     /// Only sessions that this side writes.
     pub owner: Option<Owner>,
+    /// Only sessions that this agent writes, where a store has several agents.
+    pub held: bool,
     /// When anything last happened to it.
     pub last_seen: TimeRange,
     /// When its id was first used.

@@ -27,7 +27,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use prost::Message as _;
 use tokio::time::sleep;
 
 pub use self::{
@@ -36,12 +35,11 @@ pub use self::{
 };
 use self::{readers::Readers, writer::Writer};
 use super::{
-    Append, Appended, Audit, Created, MAX_FRAME_BYTES, NewSession, Page, PageLimit, Producer, Pruned, Report,
-    Retention, SessionPage, SessionQuery, SessionStore, Stock, StoreError, StoredSource, Tell, at_most,
-    check_meta, check_pin, check_producer, check_tags,
+    Append, Appended, Audit, Created, NewSession, Page, PageLimit, Producer, Pruned, Report, Retention,
+    SessionPage, SessionQuery, SessionStore, Stock, StoreError, StoredSource, Tell, check_meta, check_pin,
+    check_producer, check_tags, encode,
 };
 use crate::{
-    frame::Payload,
     mask::Masked,
     session::{Cursor, Meta, Pin, Session, SessionId, Tags, Timestamp},
 };
@@ -265,16 +263,6 @@ impl SessionStore for SqliteStore {
         self.readers.close();
         self.writer.close().await
     }
-}
-
-/// The bytes of a payload, as a frame with nothing else in it.
-fn encode(payload: &Masked<Payload>) -> Result<Vec<u8>, StoreError> {
-    let frame = ktl_proto::control::v1::Frame {
-        payload: Some(payload.get().clone()),
-        ..ktl_proto::control::v1::Frame::default()
-    };
-    at_most("a frame in bytes", frame.encoded_len(), MAX_FRAME_BYTES)?;
-    Ok(frame.encode_to_vec())
 }
 
 #[cfg(test)]

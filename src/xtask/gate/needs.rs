@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::cluster::{Cluster, NodeKind};
 use crate::say;
 use crate::tools::npm::npm;
-use crate::tools::{Tool, debian};
+use crate::tools::{Tool, debian, postgres};
 use crate::workspace::{self, cargo};
 
 /// How the clusters of test runs are called, before the number of the run's process.
@@ -27,6 +27,8 @@ pub(super) enum Need {
     Tool(&'static str),
     /// A program that Debian has.
     Package(debian::Need),
+    /// The programs of a PostgreSQL server; tests start their own.
+    Postgres,
     /// What npm makes in a folder of the project.
     Npm {
         folder: &'static str,
@@ -77,6 +79,12 @@ impl Needs {
                 Ok(())
             }
             Need::Package(need) => debian::ensure(&[*need]),
+            Need::Postgres if self.variables.contains_key(postgres::VARIABLE) => Ok(()),
+            Need::Postgres => {
+                let programs = postgres::find()?;
+                self.set(postgres::VARIABLE, &programs);
+                Ok(())
+            }
             Need::Npm { folder, runs } => {
                 if self.npm.insert(folder) {
                     let (path, log) =

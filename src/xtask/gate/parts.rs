@@ -77,7 +77,7 @@ pub(super) const PARTS: &[Part] = &[
     Part {
         name: "unit",
         what: "the tests of every crate pass",
-        needs: &[Need::Binaries, Need::Tool("helm"), Need::Tool("helm3"), Need::Cluster],
+        needs: &[Need::Binaries, Need::Tool("helm"), Need::Tool("helm3"), Need::Postgres, Need::Cluster],
         work: Work::Function(unit::run),
     },
     Part {
