@@ -12,6 +12,7 @@ use std::{fmt, sync::Arc};
 
 use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq as _;
+use tokio::time::Instant;
 
 pub use self::{
     codes::{Browsers, COOKIE, Minted, Redeemed, SECURE_COOKIE},
@@ -39,6 +40,10 @@ impl fmt::Display for Principal {
         })
     }
 }
+
+/// When a browser stops being in: what it still reads then has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expires(pub Instant);
 
 /// The secret of one agent. It is compared in constant time and never printed.
 #[derive(Clone)]
@@ -94,6 +99,11 @@ pub(crate) fn principal(
         ids if ids.iter().any(|id| browsers.knows(id)) => Ok(Principal::Browser),
         _ => Err(Denied::Ended),
     }
+}
+
+/// When the browser that sends these headers stops being in.
+pub(crate) fn expires(headers: &HeaderMap, browsers: &Browsers) -> Option<Expires> {
+    cookies(headers).into_iter().filter_map(|id| browsers.until(id)).max().map(Expires)
 }
 
 /// Every cookie of ours: a browser that talks to two agents on one machine may send both.

@@ -3,15 +3,18 @@
 //! Errors are JSON, `{"error", "next"}`: what went wrong and what to do; those of the public gateway below
 //! `/api/v1/mirror/` are its clients' plain text. There is no CORS: no other page may read.
 
+mod asked;
 mod browser;
 mod error;
 mod events;
+mod export;
 mod health;
 mod json;
 mod mirror;
 mod pace;
 mod page;
 mod sessions;
+mod stream;
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,8 +63,9 @@ pub fn routes(web: Web) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/sessions/{id}", get(sessions::detail))
-        .route("/api/v1/sessions/{id}/export", get(sessions::export))
+        .route("/api/v1/sessions/{id}/export", get(export::export))
         .route("/api/v1/sessions/{id}/events", get(events::events))
+        .route("/api/v1/stream", get(stream::events))
         .route("/api/v1/auth/code", post(browser::redeem).layer(RequestBodyTimeoutLayer::new(BODY)))
         .method_not_allowed_fallback(wrong_method)
         .merge(mirror::routes())

@@ -75,11 +75,16 @@ impl Agent {
     pub(crate) fn export(&self, id: &str) -> Vec<Value> {
         let response = self.get(&format!("/api/v1/sessions/{id}/export"));
         assert_eq!(response.status, 200, "{response:?}");
-        let frames: Vec<Value> = response
+        let mut frames: Vec<Value> = response
             .body
             .lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}")))
             .collect();
+        let last = frames.pop().unwrap_or_default();
+        assert_eq!(
+            last["export"]["complete"], true,
+            "the export of session {id} is cut off or has gaps: {last}"
+        );
         assert_numbered(&frames);
         frames
     }

@@ -105,7 +105,12 @@ impl Browsers {
 
     /// Whether a cookie is that of a browser that is in.
     pub fn knows(&self, id: &str) -> bool {
-        self.lock().cookies.get(id).is_some_and(|until| *until > Instant::now())
+        self.until(id).is_some()
+    }
+
+    /// Until when a cookie is that of a browser that is in.
+    pub(super) fn until(&self, id: &str) -> Option<Instant> {
+        self.lock().cookies.get(id).copied().filter(|until| *until > Instant::now())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

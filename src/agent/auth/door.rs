@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{Browsers, Denied, Hosts, Principal, Token, principal};
+use super::{Browsers, Denied, Hosts, Principal, Token, expires, principal};
 use crate::http::{Refusal, is_grpc, is_public};
 
 /// What the layer has to know.
@@ -26,7 +26,15 @@ pub struct Door {
 pub async fn guard(State(door): State<Door>, mut request: Request<Body>, next: Next) -> Response {
     match door.admit(&request) {
         Ok(principal) => {
-            request.extensions_mut().extend(principal.map(into_extensions).unwrap_or_default());
+            let expires = match principal {
+                Some(Principal::Browser) => expires(request.headers(), &door.browsers),
+                _ => None,
+            };
+            let extensions = request.extensions_mut();
+            extensions.extend(principal.map(into_extensions).unwrap_or_default());
+            if let Some(expires) = expires {
+                extensions.insert(expires);
+            }
             next.run(request).await
         }
         Err(refusal) if is_grpc(request.headers()) => refusal.into_status().into_http(),
@@ -47,7 +55,7 @@ impl Door {
         let headers = request.headers();
         self.check_host(request)?;
         let principal = principal(headers, self.token.as_ref(), &self.browsers);
-        let is_stream = ["/events", "/tail"].iter().any(|end| request.uri().path().ends_with(end));
+        let is_stream = ["/events", "/tail", "/stream"].iter().any(|end| request.uri().path().ends_with(end));
         let is_safe = request.method() == Method::GET || request.method() == Method::HEAD;
         self.check_origin(headers, is_safe && !is_stream, &principal)?;
         if is_open(request) {

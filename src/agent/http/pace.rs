@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use axum::response::sse::Event;
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, future::pending, stream};
 use ktl_chart::config::duration;
 use serde_json::json;
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use super::{Refusal, asked::number};
+use crate::auth::Expires;
 
 /// How long a silence lasts when nobody asks for another: proxies cut at 30 or 60 seconds.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -43,12 +47,35 @@ pub(super) fn public_heartbeat(millis: Option<&str>, text: Option<&str>) -> Opti
     (!every.is_zero()).then(|| every.clamp(MIN_HEARTBEAT, MAX_HEARTBEAT))
 }
 
-/// The heartbeat of our own streams in milliseconds; 0 means the default.
-pub(super) fn heartbeat(millis: u64) -> Duration {
-    match millis {
-        0 => HEARTBEAT,
-        millis => Duration::from_millis(millis).clamp(MIN_HEARTBEAT, MAX_HEARTBEAT),
-    }
+/// The heartbeat of our own streams in milliseconds. What is out of bounds is refused: a reader that waits for another
+/// rhythm than it gets takes a live stream for a dead one.
+pub(super) fn heartbeat(asked: Option<&str>) -> Result<Duration, Refusal> {
+    let millis = |bound: Duration| u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
+    let bounds = millis(MIN_HEARTBEAT)..=millis(MAX_HEARTBEAT);
+    asked.map_or(Ok(HEARTBEAT), |text| number("heartbeat_ms", text, bounds).map(Duration::from_millis))
+}
+
+/// The events until the reader may not read any more; then `expired`, which says how to get in again. What it asks next
+/// is refused with a status that ends an `EventSource` for good.
+pub(super) fn until_expired(
+    events: impl Stream<Item = Event> + Send,
+    expires: Option<Expires>,
+) -> impl Stream<Item = Event> + Send {
+    let over = async move {
+        match expires {
+            Some(Expires(at)) => sleep_until(at).await,
+            None => pending().await,
+        }
+    };
+    let is_over = move || expires.is_some_and(|Expires(at)| at <= tokio::time::Instant::now());
+    let last = async move { is_over().then(expired) };
+    events.take_until(over).chain(stream::once(last).filter_map(std::future::ready))
+}
+
+fn expired() -> Event {
+    let error = "this browser's session has ended";
+    let next = "go back to your editor and run ktl.openReplay for a fresh link";
+    Event::default().event("expired").data(json!({ "error": error, "next": next }).to_string())
 }
 
 /// The events until the agent stops; then a `bye` that says when to come back, a moment of its own for each reader.
@@ -100,6 +127,32 @@ mod tests {
                 "{millis:?} {text:?}"
             );
         }
+    }
+
+    #[test]
+    fn our_own_reader_is_told_what_it_may_ask_for() {
+        assert_eq!(heartbeat(None).unwrap(), HEARTBEAT);
+        assert_eq!(heartbeat(Some("1000")).unwrap(), MIN_HEARTBEAT);
+        for text in ["0", "999", "300001", "15s", ""] {
+            let refusal = heartbeat(Some(text)).unwrap_err();
+            assert!(
+                refusal.error.contains("heartbeat_ms") && refusal.next.contains("1000 to 300000"),
+                "{text}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_when_its_reader_may_not_read_any_more_and_says_so() {
+        let at = tokio::time::Instant::now() + Duration::from_secs(5);
+        let news = || stream::iter([Event::default().data("x")]);
+        let mut open = Box::pin(until_expired(news().chain(stream::pending()), Some(Expires(at))));
+        assert!(open.next().await.is_some());
+        assert!(open.next().await.is_some() && open.next().await.is_none());
+        assert!(tokio::time::Instant::now() >= at);
+        let before = Some(Expires(at + Duration::from_secs(5)));
+        assert_eq!(until_expired(news(), before).count().await, 1, "the end of the news is no expiry");
+        assert_eq!(until_expired(news(), None).count().await, 1);
     }
 
     #[tokio::test]

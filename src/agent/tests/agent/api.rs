@@ -35,7 +35,7 @@ async fn a_published_session_is_the_same_over_every_door() {
     let detail = agent.get("/api/v1/sessions/s").await.json();
     assert_eq!(detail["url"], format!("http://127.0.0.1:{}/s/s", agent.port));
     let lines = agent.get("/api/v1/sessions/s/export").await.body;
-    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert_eq!(lines.lines().count(), 3, "two frames and what says that it is whole: {lines}");
     assert_eq!(recorded(&agent, "s").await.len(), 3, "two frames and caught_up");
 }
 

@@ -9,6 +9,7 @@ mod crash;
 mod ending;
 mod go;
 mod health;
+mod http;
 mod keeping;
 mod operations;
 mod process;
