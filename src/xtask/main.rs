@@ -4,6 +4,7 @@ mod bench;
 mod cache;
 mod cluster;
 mod demo;
+mod faults;
 mod gate;
 mod hex;
 mod local_agent;
@@ -53,6 +54,15 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Cuts the power at random moments and compares what the store still has with what it had acknowledged.
+    Faults {
+        /// How many cuts.
+        #[arg(long, default_value_t = 1000)]
+        points: u64,
+        /// The seed of the first one; each has the next.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Everything that must hold before a change goes in; ends with a line `N passed, N failed, N skipped`.
     Test {
         /// Runs only this part; repeatable.
@@ -100,6 +110,7 @@ fn main() -> ExitCode {
         Task::Cluster(task) => cluster(task),
         Task::Demo { context, shots } => demo::run(&demo::Options { context, shots }),
         Task::Bench { name, json } => bench::run(&name, json),
+        Task::Faults { points, seed } => faults::run(points, seed),
         Task::Test { list: true, .. } => {
             gate::list();
             Ok(())
