@@ -40,6 +40,14 @@ pub enum Command {
         #[arg(long)]
         run: PathBuf,
     },
+    /// Brings the sessions of a Go agent's -mirror-store over into a folder of this agent.
+    Import {
+        /// The Go agent's file; it is only read.
+        file: PathBuf,
+        /// Where to.
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
     /// Copies the sessions of an agent, which may be running, into a new file.
     Backup {
         /// The new file.

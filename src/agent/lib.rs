@@ -27,6 +27,7 @@ pub mod serve;
 
 pub mod app;
 pub mod config;
+pub mod import;
 pub mod keys;
 pub mod lock;
 pub mod log;

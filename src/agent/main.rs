@@ -11,7 +11,7 @@ use clap::Parser as _;
 use ktl_agent::{
     app::App,
     config::{Cli, Command, Config, double_dashes, unused_environment},
-    log, maintenance,
+    import, log, maintenance,
     mask::Memory,
     shim, shutdown,
 };
@@ -52,6 +52,7 @@ async fn maintain(command: Command) -> anyhow::Result<()> {
     let said = match command {
         Command::Backup { file, place } => maintenance::backup(&place.read()?, &file)?,
         Command::Restore { file, place } => maintenance::restore(&file, &place.read()?)?,
+        Command::Import { file, place } => import::import(&file, &place.read()?).await?,
         Command::Prune { place, retention, dry_run } => {
             maintenance::prune(&place.read()?, &retention.named()?, dry_run).await?
         }

@@ -10,6 +10,8 @@ mod damage;
 mod errors;
 mod files;
 mod frames;
+mod go;
+mod import;
 mod list;
 mod pack;
 mod plan;
@@ -32,6 +34,8 @@ use tokio::time::sleep;
 pub use self::{
     backup::{Copied, copy as copy_store, would_take},
     files::private_folder,
+    go::{GoFrame, GoSession, GoStore},
+    import::{Imported, Stood},
 };
 use self::{readers::Readers, writer::Writer};
 use super::{

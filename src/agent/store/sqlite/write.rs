@@ -33,7 +33,7 @@ pub(super) fn create(tx: &Connection, new: &NewSession) -> Result<Created, Store
 }
 
 /// A fresh row in an epoch above every earlier one of this id.
-fn insert(tx: &Connection, id: &SessionId, owner: Owner) -> Result<Stored, StoreError> {
+pub(super) fn insert(tx: &Connection, id: &SessionId, owner: Owner) -> Result<Stored, StoreError> {
     let earlier: Option<i64> = tx
         .prepare_cached("SELECT epoch FROM epochs WHERE id = ?")
         .and_then(|mut statement| statement.query_row([id.as_str()], |row| row.get(0)).optional())
@@ -56,7 +56,12 @@ fn insert(tx: &Connection, id: &SessionId, owner: Owner) -> Result<Stored, Store
 }
 
 /// Merges metadata and tags into a row and saves it.
-fn fill(tx: &Connection, mut stored: Stored, meta: &Meta, tags: &Tags) -> Result<Session, StoreError> {
+pub(super) fn fill(
+    tx: &Connection,
+    mut stored: Stored,
+    meta: &Meta,
+    tags: &Tags,
+) -> Result<Session, StoreError> {
     stored.session.meta.merge(meta.clone());
     stored.session.tags.extend(tags.iter().map(|(key, value)| (key.clone(), value.clone())));
     check_tags(&stored.session.tags)?;

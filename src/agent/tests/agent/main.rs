@@ -10,6 +10,7 @@ mod ending;
 mod go;
 mod health;
 mod http;
+mod import;
 mod keeping;
 mod operations;
 mod process;
