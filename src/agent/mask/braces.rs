@@ -135,7 +135,11 @@ impl Walk<'_, '_> {
         if frame.collects.is_some()
             && let Some(top) = self.stack.last_mut()
         {
-            top.leaves.extend(frame.leaves);
+            let (mut more, fewer) = (std::mem::take(&mut top.leaves), frame.leaves);
+            // The larger one stays where it is: objects can be nested a hundred thousand times.
+            let fewer = if more.len() < fewer.len() { std::mem::replace(&mut more, fewer) } else { fewer };
+            more.extend(fewer);
+            top.leaves = more;
             return;
         }
         if let (Some(name), Some(value)) = (frame.name, frame.value)

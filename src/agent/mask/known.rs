@@ -18,6 +18,8 @@ use super::{
 const SHORTEST: usize = 6;
 /// The longest form that is compared at once; of a longer one each part of this length is searched for.
 const LONGEST: usize = 1024;
+/// The longest value, in bytes, that is learned out of ordinary text: a key is shorter, and a file is no password.
+const LONGEST_LEARNED: usize = 8 << 10;
 /// The most values of one session. Later ones are hidden where their place tells, and nowhere else.
 const MOST: usize = 4096;
 
@@ -40,7 +42,8 @@ pub(super) fn values_of(text: &str, hidden: &Hidden) -> Vec<String> {
 
 /// Whether a value that ordinary text names as a secret is no plain word.
 pub(super) fn is_distinctive(value: &str) -> bool {
-    value.len() >= 16 || (!value.bytes().all(|b| b.is_ascii_lowercase()) && !value.contains(' '))
+    let is_long = value.len() >= 16 && value.len() <= LONGEST_LEARNED;
+    is_long || value.len() < 16 && (!value.bytes().all(|b| b.is_ascii_lowercase()) && !value.contains(' '))
 }
 
 /// A certificate, plain or in base64. One without its key opens nothing, and a `caBundle` stays readable.

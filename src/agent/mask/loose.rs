@@ -1,6 +1,6 @@
 //! What says that it is a Secret and follows no grammar: hidden as a whole.
 
-use std::{ops::Range, sync::LazyLock};
+use std::{collections::HashSet, ops::Range, sync::LazyLock};
 
 use regex::Regex;
 
@@ -25,9 +25,13 @@ pub(super) fn find(text: &str, hidden: &mut Vec<Hidden>, judged: &[usize]) {
         return;
     }
     for (prefix, open, close) in GO_MAPS {
+        let mut until = 0;
         for (at, _) in text.match_indices(prefix) {
-            let start = at + prefix.len();
-            hidden.push(Hidden::new(start..start + closing(&text[start..], open, close)));
+            if at >= until {
+                let start = at + prefix.len();
+                until = start + closing(&text[start..], open, close);
+                hidden.push(Hidden::new(start..until));
+            }
         }
     }
     if text.contains("...|") {
@@ -35,9 +39,14 @@ pub(super) fn find(text: &str, hidden: &mut Vec<Hidden>, judged: &[usize]) {
         hidden.extend(found.filter_map(|found| found.get(1)).map(|inner| Hidden::new(inner.range())));
     }
     if text.contains("ata") && manifest::says_secret(text) {
-        let keys = data_keys(text).filter(|key| !judged.contains(&key.start));
-        let unread: Vec<Hidden> = keys.map(|key| Hidden::new(key.end..document_end(text, key.end))).collect();
-        hidden.extend(unread);
+        let judged: HashSet<usize> = judged.iter().copied().collect();
+        let mut until = 0;
+        for key in data_keys(text) {
+            if key.start >= until && !judged.contains(&key.start) {
+                until = document_end(text, key.end);
+                hidden.push(Hidden::new(key.end..until));
+            }
+        }
     }
 }
 
@@ -64,7 +73,8 @@ fn data_keys(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     names.filter(move |(at, _)| starts(*at)).filter_map(|(at, name)| {
         let rest = &text[at + name.len()..];
         let separator = rest.trim_start_matches(['"', '\'', '\\', ' ']);
-        let line = &text[text[..at].rfind('\n').map_or(0, |end| end + 1)..at];
+        let near = &text[text.floor_char_boundary(at.saturating_sub(1024))..at];
+        let line = &near[near.rfind('\n').map_or(0, |end| end + 1)..];
         // "failed parsing --set data: x" is a sentence, unless it speaks of a Secret.
         let is_sentence = line.trim_end().ends_with(char::is_alphanumeric) && !line.contains("ecret");
         let is_sentence = is_sentence

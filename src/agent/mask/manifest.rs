@@ -6,6 +6,8 @@
 
 mod line;
 
+use std::ops::Range;
+
 use self::line::{Line, lines};
 use super::{encode, names, span::Hidden};
 
@@ -28,10 +30,23 @@ pub(super) fn find(text: &str, hidden: &mut Vec<Hidden>, judged: &mut Vec<usize>
     let is_diff = is_diff(text);
     let lines = lines(text, is_diff);
     let mut owners = vec![Owner::Unknown; lines.len()];
+    // The mapping whose kind was read last: one that says it a hundred thousand times is looked through once or twice.
+    let mut read = (usize::MAX, 0..0, Owner::Unknown);
     for (at, line) in lines.iter().enumerate() {
         if line.is_key("kind") && line.value().is_some_and(|value| !value.is_empty()) {
             let owner = owner(line);
-            siblings(&lines, at).for_each(|sibling| owners[sibling] = owner);
+            let (column, mapping, before) = &read;
+            if *column == line.column
+                && mapping.contains(&at)
+                && (owner == *before || *before == Owner::Secret)
+            {
+                continue;
+            }
+            let mapping = mapping_of(&lines, at);
+            let is_data = |line: &Line<'_>| line.is_key("data") || line.is_key("stringData");
+            let siblings = mapping.clone().filter(|sibling| lines[*sibling].column == line.column);
+            siblings.filter(|sibling| is_data(&lines[*sibling])).for_each(|sibling| owners[sibling] = owner);
+            read = (line.column, mapping, owner);
         }
     }
     let mut reader = Reader { is_diff, says_secret: says_secret(text), ..Reader::default() };
@@ -76,8 +91,8 @@ fn owner(line: &Line<'_>) -> Owner {
     if kind.is_some_and(|kind| line::unquoted(kind) == "Secret") { Owner::Secret } else { Owner::Other }
 }
 
-/// The lines `data:` and `stringData:` of the mapping that the line `at` stands in.
-fn siblings<'a>(lines: &'a [Line<'_>], at: usize) -> impl Iterator<Item = usize> + 'a {
+/// The lines of the mapping that the line `at` stands in.
+fn mapping_of(lines: &[Line<'_>], at: usize) -> Range<usize> {
     let column = lines[at].column;
     let belongs = |line: &Line<'_>| line.is_blank() || (line.column >= column && !line.is_border());
     // A list item starts its mapping with the dash: what stands above it is another one.
@@ -87,10 +102,7 @@ fn siblings<'a>(lines: &'a [Line<'_>], at: usize) -> impl Iterator<Item = usize>
         first -= 1;
     }
     let after = &lines[at + 1..];
-    let last = at + 1 + after.iter().position(|line| !belongs(line) || starts(line)).unwrap_or(after.len());
-    (first..last).filter(move |at| {
-        lines[*at].column == column && (lines[*at].is_key("data") || lines[*at].is_key("stringData"))
-    })
+    first..at + 1 + after.iter().position(|line| !belongs(line) || starts(line)).unwrap_or(after.len())
 }
 
 /// What stands below a line and belongs to it.

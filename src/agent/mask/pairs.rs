@@ -14,14 +14,18 @@ const LONGEST: usize = 128;
 
 /// Adds every value under a sensitive name.
 pub(super) fn find(text: &str, hidden: &mut Vec<Hidden>) {
-    let found = memchr2_iter(b':', b'=', text.as_bytes()).filter_map(|at| {
-        if text[at..].starts_with('=') {
-            assigned(text, at)
-        } else {
-            json(text, at).or_else(|| yaml(text, at))
+    let mut until = 0;
+    for at in memchr2_iter(b':', b'=', text.as_bytes()) {
+        if at + 1 < until {
+            continue; // It is hidden, and reading on from each of its pairs would take for ever.
         }
-    });
-    hidden.extend(found.filter(|hidden| names::is_value(&text[hidden.range.clone()])));
+        let is_assigned = text[at..].starts_with('=');
+        let found = if is_assigned { assigned(text, at) } else { json(text, at).or_else(|| yaml(text, at)) };
+        if let Some(found) = found.filter(|found| names::is_value(&text[found.range.clone()])) {
+            until = found.range.end;
+            hidden.push(found);
+        }
+    }
 }
 
 /// `name=value`, as in `--set`, the environment and a query.
@@ -71,12 +75,12 @@ fn yaml(text: &str, at: usize) -> Option<Hidden> {
     if !text[at + 1..].starts_with([' ', '\t']) {
         return None;
     }
-    let rest = text[at + 1..].split('\n').next()?;
-    let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
     let name = name_before(text[..at].trim_end_matches([' ', '\t', '"', '\'']))?;
+    names::is_sensitive(&text[name.clone()]).then_some(())?;
     let before = text[..name.start].trim_end_matches(['"', '\'', ' ', '\t', '+', '-']);
     let starts = before.is_empty() || before.ends_with(['\n', '\r', ':', ';', ',', '(', '{', '[']);
-    names::is_sensitive(&text[name.clone()]).then_some(())?;
+    let rest = text[at + 1..].split('\n').next()?;
+    let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
     let start = at + 1 + blank;
     let value = &rest[blank..];
     if !starts {

@@ -48,6 +48,9 @@ fn hide_bytes(bytes: &mut Vec<u8>, masker: &Masker) {
     *bytes = masked;
 }
 
+/// A line with more secrets than this is shown as it was written: its colors are not worth to look for each of them.
+const MANY: usize = 64;
+
 impl Maskable for LogLine {
     fn hide(&mut self, masker: &Masker) {
         let Self {
@@ -65,7 +68,7 @@ impl Maskable for LogLine {
         let of = format!("log {namespace}/{pod}/{container}/{source}");
         let is_same = rendered == raw;
         let secrets = masker.hide_next(&of, raw, Border::Line);
-        if is_same {
+        if is_same || secrets.len() > MANY {
             rendered.clone_from(raw);
         } else {
             masker.hide_shown(rendered, &secrets);

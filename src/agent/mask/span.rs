@@ -64,7 +64,8 @@ fn join(last: &mut Hidden, next: Hidden) {
 /// The parts of a range between marks.
 fn without(text: &str, hidden: Hidden, marks: &[Range<usize>]) -> Vec<Hidden> {
     let Range { start, end } = hidden.range;
-    let inside: Vec<_> = marks.iter().filter(|mark| mark.start < end && mark.end > start).collect();
+    let first = marks.partition_point(|mark| mark.end <= start);
+    let inside: Vec<_> = marks[first..].iter().take_while(|mark| mark.start < end).collect();
     if inside.is_empty() {
         return vec![hidden];
     }

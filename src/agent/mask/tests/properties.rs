@@ -34,6 +34,35 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
+/// Each of these took minutes, or would have, when something was read again for each of its parts.
+#[test]
+fn a_text_made_to_be_slow_is_not() {
+    let masker = Masker::new([SECRET.to_owned()]);
+    for part in [
+        "token=",
+        "token: x ",
+        "kind: Secret\n",
+        "kind: a\nkind: Secret\n",
+        "kind: Secret data:map[",
+        "kind: Secret data: ",
+        "{\"data\":",
+        "{\"data\":{\"a\":\"aHVudGVyMg==\",\"b\":",
+        "{\"a\":\"{",
+        "\\\"password\\\":",
+        "https://me:x",
+        "--set password=x ",
+        "«secret:1f0c33ab» password: ",
+        "- name: password\n  value: x\n",
+        "canary-",
+    ] {
+        let text = part.repeat(200_000 / part.len());
+        let began = std::time::Instant::now();
+        masker.mask(text);
+        let took = began.elapsed();
+        assert!(took < std::time::Duration::from_secs(10), "{part:?} took {took:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn masking_twice_is_masking_once(text in text()) {
