@@ -64,7 +64,7 @@ impl SqliteStore {
         Ok(Self {
             path: path.to_owned(),
             writer: Writer::start(connection, path)?,
-            readers: Readers::new(path),
+            readers: Readers::open(path)?,
         })
     }
 

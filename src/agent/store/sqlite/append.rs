@@ -155,7 +155,8 @@ fn move_state(session: &mut Session, append: &Append) {
         Some(end) if session.status != before => {
             session.exit_code = end.exit_code;
             session.message.clone_from(end.message.get());
-            session.completed = Timestamp::now();
+            // Not before the frame that ended it, whatever the clock says.
+            session.completed = session.last_seen;
         }
         None if session.status != before => {
             session.exit_code = 0;

@@ -1,6 +1,6 @@
 //! SQLite's errors in our words. This is the only place that reads its codes.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use super::StoreError;
 
@@ -20,9 +20,25 @@ pub(super) fn failed(store: &str, error: rusqlite::Error) -> StoreError {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             StoreError::ReadOnly { store, why }
         }
+        // A disk that takes nothing more is no reason not to read from it.
+        Some(ErrorCode::SystemIoFailure) if is_writing(&error) => StoreError::ReadOnly { store, why },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { store, why },
         _ => StoreError::Failed { store, why },
     }
+}
+
+/// Whether the system refused a write: over quota, on a file system that became read-only, on a disk that fails.
+fn is_writing(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+    [
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_DIR_FSYNC,
+        ffi::SQLITE_IOERR_TRUNCATE,
+        ffi::SQLITE_IOERR_SHMSIZE,
+        ffi::SQLITE_IOERR_SHMOPEN,
+    ]
+    .contains(&code)
 }
 
 impl StoreError {

@@ -21,8 +21,15 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Arc::default(), free: Arc::new(Semaphore::new(CONNECTIONS)) }
+    /// Opens all of them: later the process may have no file descriptor left, and reads must go on.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let fail = |error| failed(&path.display().to_string(), error);
+        let idle = (0..CONNECTIONS).map(|_| files::open_reader(path)).collect::<Result<Vec<_>, _>>();
+        Ok(Self {
+            path: path.to_owned(),
+            idle: Arc::new(Mutex::new(idle.map_err(fail)?)),
+            free: Arc::new(Semaphore::new(CONNECTIONS)),
+        })
     }
 
     /// Runs `read` on one snapshot.
@@ -61,8 +68,12 @@ fn with_connection<T>(
     let snapshot = connection.unchecked_transaction().map_err(fail)?;
     let result = read(&snapshot);
     drop(snapshot);
-    // After an error the connection may be what is broken: it is not used again.
-    if result.is_ok() {
+    // After an error of the system the connection may be what is broken: it is not used again.
+    let suspect = matches!(
+        result,
+        Err(StoreError::Failed { .. } | StoreError::ReadOnly { .. } | StoreError::Damaged { .. })
+    );
+    if !suspect {
         idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
     result

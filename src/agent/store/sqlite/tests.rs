@@ -2,6 +2,7 @@
 
 mod copied;
 mod damaged;
+mod modes;
 mod packed;
 
 use std::{fs, path::PathBuf};
@@ -33,25 +34,6 @@ async fn with_session(path: &Path) -> (SqliteStore, SessionId) {
 
 fn refusal(path: &Path) -> String {
     SqliteStore::open(path).err().unwrap().to_string()
-}
-
-#[tokio::test]
-async fn a_full_disk_refuses_the_write_and_nothing_else_and_recovers() {
-    let (_folder, path) = scratch();
-    let (store, id) = with_session(&path).await;
-    let limit = |pages: i64| {
-        store.writer.run(move |tx| {
-            tx.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(())).map_err(errors::fail)
-        })
-    };
-    limit(1).await.unwrap(); // SQLite keeps what is there: no page more.
-    let large = "x".repeat(100_000);
-    let refused = store.append(append(&id, Some(1), &[&large])).await;
-    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
-    assert_eq!(store.session(&id).await.unwrap().unwrap().head, Seq(0), "half a write stayed");
-    limit(1_000_000).await.unwrap();
-    let stored = store.append(append(&id, Some(1), &[&large])).await.unwrap();
-    assert_eq!((stored.first, stored.repeated), (Seq(1), false));
 }
 
 #[tokio::test]

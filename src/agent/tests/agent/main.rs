@@ -12,6 +12,7 @@ mod health;
 mod http;
 mod import;
 mod keeping;
+mod modes;
 mod operations;
 mod process;
 mod public;
