@@ -104,7 +104,7 @@ const ONLY: &[Only] = &[
     },
     Only {
         names: &["anyhow"],
-        paths: &["src/lsp/main.rs", "src/agent/main.rs", "src/agent/app.rs", "src/xtask"],
+        paths: &["src/lsp/main.rs", "src/agent/main.rs", "src/agent/app.rs", "src/agent/app", "src/xtask"],
         why: "callers branch on errors everywhere else",
     },
     Only {

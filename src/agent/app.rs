@@ -2,6 +2,8 @@
 //!
 //! The only file that sees all modules.
 
+mod storage;
+
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
@@ -28,7 +30,6 @@ use crate::{
     shim::Launcher,
     shutdown::Shutdown,
     sources::local::Allowed,
-    store::sqlite::{SqliteStore, private_folder},
 };
 
 /// An agent with everything open and bound, that does not serve yet.
@@ -55,16 +56,9 @@ impl App {
     /// Opens and binds. Nothing runs and nobody is served before [`App::run`].
     pub async fn build(config: Config, memory: Memory) -> anyhow::Result<Self> {
         let data = &config.data;
-        // First of all: a file of somebody else is left as it is, and nothing is made beside it.
-        SqliteStore::recognize(&config.store)?;
-        private_folder(data).with_context(|| format!("cannot use --data {}", data.display()))?;
-        let mut locks = vec![Lock::take(data)?];
-        if config.store.parent() != Some(data.as_path()) {
-            locks.push(Lock::take_file(&config.store)?);
-        }
-        let store = SqliteStore::open(&config.store)?;
+        let (store, locks) = storage::open(&config).await?;
         let marks = MarkKey::new(key(data, "marks.key")?);
-        let journal = Journal::new(Arc::new(store), marks).remembering(memory);
+        let journal = Journal::new(store, marks).remembering(memory);
         let (listeners, bound) = bind(&config).await?;
         let urls = urls(&config, &bound);
         let shutdown = Shutdown::default();

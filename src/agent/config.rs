@@ -16,7 +16,13 @@ use tokio_rustls::rustls::ServerConfig;
 
 pub use self::public::{PublicArgs, double_dashes, unused_environment};
 pub use self::retention::RetentionArgs;
-use crate::{auth::Token, clusters::ClusterSpec, maintenance::Place, serve, store::Retention};
+use crate::{
+    auth::Token,
+    clusters::ClusterSpec,
+    maintenance::Place,
+    serve,
+    store::{Retention, postgres::PostgresUrl},
+};
 
 /// Runs Helm operations near the cluster and keeps every one as a durable session.
 #[derive(Debug, Parser)]
@@ -115,6 +121,9 @@ pub struct ServeArgs {
     /// Folder of the sessions; made when it is not there.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// PostgreSQL database of the sessions, which other agents may share; --data then has everything else.
+    #[arg(long, value_name = "URL", conflicts_with = "mirror_store")]
+    pub store: Option<String>,
     /// File whose content clients have to send as a bearer token. Needed off loopback.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -166,6 +175,8 @@ pub struct Config {
     pub data: PathBuf,
     /// File of the sessions.
     pub store: PathBuf,
+    /// Database of the sessions, instead of the file.
+    pub database: Option<PostgresUrl>,
     /// Folders in which public requests may name files.
     pub allow: Vec<PathBuf>,
     /// The secret of clients.
@@ -217,6 +228,7 @@ impl Config {
         let clusters = clusters.chain(args.public.cluster()).collect();
         let allow =
             args.public.allow_path.iter().filter_map(|path| check(allowed(path), &mut note)).collect();
+        let database = args.store.as_deref().and_then(|url| check(database(url), &mut note));
         let prune_interval = check(retention::interval(args.prune_interval.as_deref()), &mut note);
         let retention = args.retention.read(args.local);
         mistakes.extend(retention.as_ref().err().cloned().unwrap_or_default());
@@ -230,6 +242,7 @@ impl Config {
             http_listen,
             data,
             store,
+            database,
             allow,
             token,
             local: args.local,
@@ -244,6 +257,11 @@ impl Config {
             prune_interval,
         })
     }
+}
+
+/// Nothing of what was typed is repeated: it may hold a password.
+fn database(url: &str) -> Result<PostgresUrl, String> {
+    url.parse().map_err(|error| format!("--store: {error}"))
 }
 
 /// An address that others reach needs a secret; what `--local` allows is for one user only.
@@ -359,6 +377,18 @@ mod tests {
             "--token-file /none",
         ] {
             assert!(mistakes.contains(flag), "{flag} is not in {mistakes}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_named_by_a_url_whose_password_is_never_shown() {
+        let config = |url: &str| config(&["--data", "d", "--store", url]);
+        let database = config("postgres://ann:s3cret@db/ktl").ok().unwrap().database.unwrap();
+        assert_eq!(database.to_string(), "postgres://db:5432/ktl");
+        for bad in ["/var/lib/sessions.db", "postgres://ann:s3cret@db", "mysql://ann:s3cret@db/ktl"] {
+            let said = config(bad).err().unwrap().to_string();
+            assert!(said.contains("--store: ") && said.contains("expected postgres://"), "{said}");
+            assert!(!said.contains("s3cret"), "{said}");
         }
     }
 

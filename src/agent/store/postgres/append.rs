@@ -8,7 +8,7 @@ use super::{
     rows::{self, Stored, signed, unsigned},
     writer::Tx,
 };
-use crate::session::{Event, Owner, Seq, Session, SessionId, Timestamp};
+use crate::session::{Event, Owner, Seq, Session, SessionId, Status, Timestamp};
 
 /// What is known of a producer.
 #[derive(Clone, Copy, Default)]
@@ -63,8 +63,16 @@ pub(super) async fn append(tx: &Tx, append: &Append, payloads: &[Vec<u8>]) -> Re
 /// its session goes with it.
 pub(super) fn check_holder(tx: &Tx, stored: &mut Stored) -> Result<(), StoreError> {
     let session = &stored.session;
-    if session.owner == Owner::Agent && stored.holder != tx.token && !session.status.is_terminal() {
-        return Err(StoreError::Busy(format!("session {} is run by another agent", session.id)));
+    if session.owner == Owner::Agent && stored.holder != tx.token {
+        let id = &session.id;
+        match session.status {
+            Status::Running => return Err(StoreError::Busy(format!("session {id} is run by another agent"))),
+            Status::Lost => {
+                let why = format!("session {id} was given up for lost while its agent was not heard of");
+                return Err(StoreError::Busy(why));
+            }
+            Status::Done | Status::Error | Status::Cancelled => {}
+        }
     }
     if session.owner == Owner::Publisher {
         stored.holder = tx.token;

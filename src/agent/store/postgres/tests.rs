@@ -4,7 +4,7 @@ use ktl_fixtures::postgres::Postgres;
 
 use super::*;
 use crate::{
-    session::{Owner, Seq},
+    session::{Owner, Seq, Status},
     store::contract::{append, new},
 };
 
@@ -103,4 +103,63 @@ async fn commits_are_on_the_disk_whatever_the_database_says() {
     let link = Link::open(&url.parse().unwrap()).await.unwrap();
     let set: String = link.one("SHOW synchronous_commit", &[]).await.unwrap().get(0);
     assert_eq!(set, "on");
+}
+
+const TERM: Duration = Duration::from_millis(900);
+
+async fn with_short_lease(url: &str, agent: &str) -> PostgresStore {
+    PostgresStore::with_lease(&url.parse().unwrap(), agent, TERM).await.unwrap()
+}
+
+async fn lost(store: &PostgresStore, id: &SessionId) -> Session {
+    let waiting = async {
+        loop {
+            let session = store.session(id).await.unwrap().unwrap();
+            if session.status == Status::Lost {
+                return session;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it was not given up")
+}
+
+/// It may have slept, and wake up in the middle of a write.
+#[tokio::test]
+async fn an_agent_that_was_taken_for_dead_writes_nothing_more_of_what_it_ran() {
+    let Some(server) = Postgres::shared() else { return };
+    let url = server.database();
+    let (sleeper, other) = (with_short_lease(&url, "a").await, with_short_lease(&url, "b").await);
+    let (ran, own) = (SessionId::mint(), SessionId::mint());
+    sleeper.create(new(&ran, Owner::Agent)).await.unwrap();
+    sleeper.append(append(&ran, None, &["one"])).await.unwrap();
+    other.create(new(&own, Owner::Agent)).await.unwrap();
+    let foreign = other.append(append(&ran, None, &["not mine"])).await;
+    assert!(matches!(foreign, Err(StoreError::Busy(_))), "{foreign:?}");
+    sleeper.stop.cancel();
+    assert_eq!(lost(&other, &ran).await.message, "lost after sequence 1");
+    let late = sleeper.append(append(&ran, None, &["late"])).await;
+    assert!(matches!(&late, Err(StoreError::Busy(why)) if why.contains("given up")), "{late:?}");
+    let session = other.session(&ran).await.unwrap().unwrap();
+    assert_eq!((session.status, session.head), (Status::Lost, Seq(1)));
+    // It goes on under a new token with what comes next; and nobody else was taken for dead.
+    sleeper.create(new(&SessionId::mint(), Owner::Agent)).await.unwrap();
+    assert_eq!(other.session(&own).await.unwrap().unwrap().status, Status::Running);
+}
+
+#[tokio::test]
+async fn the_next_start_of_an_agent_goes_on_with_what_it_ran_and_the_one_before_it_is_shut_out() {
+    let Some(server) = Postgres::shared() else { return };
+    let url = server.database();
+    let before = open(&url, "a").await.unwrap();
+    let other = open(&url, "b").await.unwrap();
+    let id = SessionId::mint();
+    before.create(new(&id, Owner::Agent)).await.unwrap();
+    before.append(append(&id, None, &["one"])).await.unwrap();
+    before.stop.cancel();
+    let after = open(&url, "a").await.unwrap();
+    let held = SessionQuery { held: true, ..SessionQuery::default() };
+    assert_eq!(after.list(held.clone()).await.unwrap().sessions.len(), 1);
+    assert!(other.list(held).await.unwrap().sessions.is_empty(), "it would adopt what another one runs");
+    assert_eq!(after.append(append(&id, None, &["two"])).await.unwrap().first, Seq(2));
 }

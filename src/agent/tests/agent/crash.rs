@@ -15,10 +15,10 @@ use crate::support::{Agent, Data, frame, recorded};
 const PUBLISHERS: usize = 8;
 
 /// The text behind each acknowledged number, by session.
-type Acknowledged = Arc<Mutex<BTreeMap<(String, u64), String>>>;
+pub(crate) type Acknowledged = Arc<Mutex<BTreeMap<(String, u64), String>>>;
 
 /// Publishes to a session of its own until the agent is gone. Acknowledgements come in the order of the frames.
-async fn publisher(agent_port: u16, name: String, round: usize, acknowledged: Acknowledged) {
+pub(crate) async fn publisher(agent_port: u16, name: String, round: usize, acknowledged: Acknowledged) {
     let agent = format!("http://127.0.0.1:{agent_port}");
     let channel = tonic::transport::Channel::from_shared(agent).unwrap().connect().await.unwrap();
     let mut client = ktl_proto::api::v1::mirror_service_client::MirrorServiceClient::with_interceptor(
@@ -46,7 +46,7 @@ async fn publisher(agent_port: u16, name: String, round: usize, acknowledged: Ac
     feed.abort();
 }
 
-fn text(frame: &Frame) -> String {
+pub(crate) fn text(frame: &Frame) -> String {
     let Some(Payload::Published(published)) = &frame.payload else { panic!("not published: {frame:?}") };
     let Some(ktl_proto::api::v1::mirror_frame::Payload::Deploy(event)) = &published.payload else {
         panic!("not a deploy event: {published:?}")

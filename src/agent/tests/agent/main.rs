@@ -14,6 +14,7 @@ mod import;
 mod keeping;
 mod modes;
 mod operations;
+mod postgres;
 mod process;
 mod public;
 mod queue;
