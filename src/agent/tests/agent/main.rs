@@ -23,5 +23,6 @@ mod shim;
 mod starts;
 mod story;
 mod support;
+mod tail;
 mod tls;
 mod work;
