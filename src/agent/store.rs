@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod contract;
+mod course;
 mod error;
 mod limits;
 #[cfg(test)]

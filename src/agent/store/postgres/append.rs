@@ -8,7 +8,8 @@ use super::{
     rows::{self, Stored, signed, unsigned},
     writer::Tx,
 };
-use crate::session::{Event, Owner, Seq, Session, SessionId, Status, Timestamp};
+use crate::session::{Owner, Seq, Session, SessionId, Status, Timestamp};
+use crate::store::course;
 
 /// What is known of a producer.
 #[derive(Clone, Copy, Default)]
@@ -44,7 +45,7 @@ pub(super) async fn append(tx: &Tx, append: &Append, payloads: &[Vec<u8>]) -> Re
     let counter = append.counter.map(|counter| counter.saturating_add(u64::try_from(skip).unwrap_or(0)));
     let now = Timestamp::now();
     count(&mut stored.session, fresh, now);
-    move_state(&mut stored.session, append);
+    course::appended(&mut stored.session, append);
     let last = counter.map(|counter| counter + u64::try_from(fresh.len()).unwrap_or(0) - 1);
     try_join!(biased;
         insert_frames(tx, stored.key, first, now, &append.producer.name, counter, fresh),
@@ -159,24 +160,4 @@ fn count(session: &mut Session, payloads: &[Vec<u8>], now: Timestamp) {
     session.bytes += payloads.iter().map(|payload| u64::try_from(payload.len()).unwrap_or(0)).sum::<u64>();
     // A clock that was set back must not make a session look older than it is.
     session.last_seen = session.last_seen.max(now);
-}
-
-fn move_state(session: &mut Session, append: &Append) {
-    let before = session.status;
-    let event = append.end.as_ref().map_or(Event::Frame, |end| Event::Ended(end.status));
-    session.status = before.after(event, session.owner);
-    match &append.end {
-        Some(end) if session.status != before => {
-            session.exit_code = end.exit_code;
-            session.message.clone_from(end.message.get());
-            session.completed = Timestamp::now();
-        }
-        None if session.status != before => {
-            session.exit_code = 0;
-            session.message.clear();
-            session.completed = Timestamp::default();
-            session.claimed = Timestamp::default();
-        }
-        _ => {}
-    }
 }

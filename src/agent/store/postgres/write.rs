@@ -5,7 +5,8 @@ use super::{
     rows::{self, MOVED, Stored, unsigned},
     writer::Tx,
 };
-use crate::session::{Event, Meta, Owner, Pin, Session, SessionId, Status, Tags, Timestamp};
+use crate::session::{Meta, Owner, Pin, Session, SessionId, Status, Tags, Timestamp};
+use crate::store::course;
 
 pub(super) async fn create(tx: &Tx, new: &NewSession) -> Result<Created, StoreError> {
     let (mut stored, made) = find_or_insert(tx, &new.id, new.owner).await?;
@@ -68,25 +69,7 @@ pub(super) async fn annotate(
 
 pub(super) async fn report(tx: &Tx, id: &SessionId, report: &Report) -> Result<Session, StoreError> {
     let (mut stored, _) = find_or_insert(tx, id, Owner::Publisher).await?;
-    let session = &mut stored.session;
-    if session.owner == Owner::Agent && !session.status.is_terminal() {
-        let why = format!("session {id} is an operation of an agent and still runs: cancel it instead");
-        return Err(StoreError::Busy(why));
-    }
-    let before = session.status;
-    session.status = before.after(Event::Reported(report.status), session.owner);
-    if session.status.is_terminal() && session.status == report.status {
-        session.exit_code = report.exit_code;
-        if !report.message.get().is_empty() {
-            session.message.clone_from(report.message.get());
-        }
-        let completed = if report.completed.0 > 0 { report.completed } else { Timestamp::now() };
-        if session.completed.0 == 0 || report.completed.0 > 0 {
-            session.completed = session.completed.max(completed);
-        }
-        session.claimed = session.claimed.max(report.completed);
-    }
-    session.last_seen = session.last_seen.max(Timestamp::now());
+    course::reported(&mut stored.session, report)?;
     rows::save_state(tx, &stored).await?;
     Ok(stored.session)
 }
@@ -118,11 +101,7 @@ pub(super) async fn give_up(
 
 /// Ends a session of which nobody says any more how it went.
 pub(super) async fn lose(tx: &Tx, stored: &mut Stored) -> Result<(), StoreError> {
-    let session = &mut stored.session;
-    session.status = session.status.after(Event::Ended(Status::Lost), session.owner);
-    session.exit_code = 1;
-    session.message = format!("lost after sequence {}", session.head);
-    session.completed = Timestamp::now();
+    course::lost(&mut stored.session);
     rows::save_state(tx, stored).await
 }
 

@@ -8,7 +8,8 @@ use super::{
     pack,
     rows::{self, Stored, signed},
 };
-use crate::session::{Event, Seq, Session, SessionId, Timestamp};
+use crate::session::{Seq, SessionId, Timestamp};
+use crate::store::course;
 
 pub(super) fn append(tx: &Connection, append: &Append, payloads: &[Vec<u8>]) -> Result<Appended, StoreError> {
     let mut stored = rows::require(tx, &append.session)?;
@@ -29,7 +30,7 @@ pub(super) fn append(tx: &Connection, append: &Append, payloads: &[Vec<u8>]) -> 
     let first = stored.session.head.next();
     let counter = append.counter.map(|counter| counter.saturating_add(u64::try_from(skip).unwrap_or(0)));
     insert_frames(tx, &mut stored, &append.producer.name, counter, fresh)?;
-    move_state(&mut stored.session, append);
+    course::appended(&mut stored.session, append);
     rows::save_state(tx, &stored)?;
     Ok(Appended { epoch, first: first_again.unwrap_or(first), last: stored.session.head, repeated: false })
 }
@@ -145,25 +146,4 @@ fn insert_frames(
     // A clock that was set back must not make a session look older than it is.
     stored.session.last_seen = stored.session.last_seen.max(now);
     Ok(())
-}
-
-fn move_state(session: &mut Session, append: &Append) {
-    let before = session.status;
-    let event = append.end.as_ref().map_or(Event::Frame, |end| Event::Ended(end.status));
-    session.status = before.after(event, session.owner);
-    match &append.end {
-        Some(end) if session.status != before => {
-            session.exit_code = end.exit_code;
-            session.message.clone_from(end.message.get());
-            // Not before the frame that ended it, whatever the clock says.
-            session.completed = session.last_seen;
-        }
-        None if session.status != before => {
-            session.exit_code = 0;
-            session.message.clear();
-            session.completed = Timestamp::default();
-            session.claimed = Timestamp::default();
-        }
-        _ => {}
-    }
 }

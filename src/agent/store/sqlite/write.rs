@@ -8,8 +8,8 @@ use super::{
     rows::{self, Stored},
 };
 use crate::{
-    session::{Event, Meta, Owner, Pin, Session, SessionId, Status, Tags, Timestamp},
-    store::check_tags,
+    session::{Meta, Owner, Pin, Session, SessionId, Tags, Timestamp},
+    store::{check_tags, course},
 };
 
 /// A write that changes nothing: SQLite writes the page of the number although it is the same.
@@ -89,25 +89,7 @@ pub(super) fn report(tx: &Connection, id: &SessionId, report: &Report) -> Result
         Some(stored) => stored,
         None => insert(tx, id, Owner::Publisher)?,
     };
-    let session = &mut stored.session;
-    if session.owner == Owner::Agent && !session.status.is_terminal() {
-        let why = format!("session {id} is an operation of this agent and still runs: cancel it instead");
-        return Err(StoreError::Busy(why));
-    }
-    let before = session.status;
-    session.status = before.after(Event::Reported(report.status), session.owner);
-    if session.status.is_terminal() && session.status == report.status {
-        session.exit_code = report.exit_code;
-        if !report.message.get().is_empty() {
-            session.message.clone_from(report.message.get());
-        }
-        let completed = if report.completed.0 > 0 { report.completed } else { Timestamp::now() };
-        if session.completed.0 == 0 || report.completed.0 > 0 {
-            session.completed = session.completed.max(completed);
-        }
-        session.claimed = session.claimed.max(report.completed);
-    }
-    session.last_seen = session.last_seen.max(Timestamp::now());
+    course::reported(&mut stored.session, report)?;
     rows::save_state(tx, &stored)?;
     Ok(stored.session)
 }
@@ -126,11 +108,7 @@ pub(super) fn give_up(
     let mut lost = Vec::new();
     for id in silent.iter().filter_map(|id| SessionId::parse(id).ok()).filter(|id| !except.contains(id)) {
         let mut stored = rows::require(tx, &id)?;
-        let session = &mut stored.session;
-        session.status = session.status.after(Event::Ended(Status::Lost), session.owner);
-        session.exit_code = 1;
-        session.message = format!("lost after sequence {}", session.head);
-        session.completed = Timestamp::now();
+        course::lost(&mut stored.session);
         rows::save_state(tx, &stored)?;
         lost.push(id);
     }
