@@ -163,3 +163,27 @@ async fn the_next_start_of_an_agent_goes_on_with_what_it_ran_and_the_one_before_
     assert!(other.list(held).await.unwrap().sessions.is_empty(), "it would adopt what another one runs");
     assert_eq!(after.append(append(&id, None, &["two"])).await.unwrap().first, Seq(2));
 }
+
+#[tokio::test]
+async fn where_tls_is_asked_for_the_server_is_verified() {
+    let Some(server) = Postgres::start() else { return };
+    server.sql("postgres", "CREATE DATABASE tls");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    server.secure(port, &own.cert.pem(), &own.signing_key.serialize_pem());
+    let root = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(root.path(), own.cert.pem()).unwrap();
+    let open = async |settings: String| {
+        let url = format!("postgres://postgres@localhost:{port}/tls?{settings}");
+        let link = Link::open(&url.parse().unwrap()).await?;
+        let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        Ok::<bool, StoreError>(link.one(sql, &[]).await?.get(0))
+    };
+    let known = format!("sslmode=verify-full&sslrootcert={}", root.path().display());
+    assert!(open(known).await.unwrap(), "it is not encrypted");
+    assert!(!open("sslmode=disable".into()).await.unwrap());
+    for mode in ["require", "prefer"] {
+        let refused = open(format!("sslmode={mode}")).await.unwrap_err().to_string();
+        assert!(refused.contains("certificate"), "{mode}: {refused}");
+    }
+}
