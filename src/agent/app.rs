@@ -80,7 +80,8 @@ impl App {
         let readiness = Readiness::default();
         let web = Web { journal: journal.clone(), browsers: browsers.clone(), base, stop, readiness };
         let hosts = Hosts::new(&bound, config.public_url.as_deref());
-        let door = Door { hosts, token: config.token.clone(), browsers };
+        let origins = config.origins.clone();
+        let door = Door { hosts, token: config.token.clone(), browsers, origins };
         let operate = Operate::new(operations.clone(), Arc::clone(&services.base));
         let allowed = Allowed::new(config.allow.clone());
         let deploys = Deploys::new(services.clone(), operations.clone(), allowed);

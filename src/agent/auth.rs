@@ -7,6 +7,7 @@
 mod codes;
 mod door;
 mod hosts;
+mod origins;
 
 use std::{fmt, sync::Arc};
 
@@ -18,6 +19,7 @@ pub use self::{
     codes::{Browsers, COOKIE, Minted, Redeemed, SECURE_COOKIE},
     door::{Door, guard},
     hosts::Hosts,
+    origins::{InvalidOrigin, Origins},
 };
 
 /// Who is asking.

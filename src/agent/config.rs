@@ -17,7 +17,7 @@ use tokio_rustls::rustls::ServerConfig;
 pub use self::public::{PublicArgs, double_dashes, unused_environment};
 pub use self::retention::RetentionArgs;
 use crate::{
-    auth::Token,
+    auth::{Origins, Token},
     clusters::ClusterSpec,
     maintenance::Place,
     serve,
@@ -139,6 +139,9 @@ pub struct ServeArgs {
     /// Where browsers reach this agent, when not at the address it listens on.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+    /// A page of another origin that may read here, with the token; exact, and may be given several times.
+    #[arg(long, value_name = "URL")]
+    pub allow_origin: Vec<String>,
     /// PEM file with the server's certificate.
     #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
@@ -189,6 +192,8 @@ pub struct Config {
     pub clusters: Vec<ClusterSpec>,
     /// Where browsers come from, without a slash at its end.
     pub public_url: Option<String>,
+    /// Pages of other origins that may read.
+    pub origins: Origins,
     /// TLS, or in clear.
     pub tls: Option<Arc<ServerConfig>>,
     /// When to end by itself.
@@ -223,6 +228,7 @@ impl Config {
         let token = token(&args).and_then(|token| check(token, &mut note));
         check_exposure(&args, [listen, http_listen], &mut note);
         let public_url = args.public_url.as_deref().map(public_url).and_then(|url| check(url, &mut note));
+        let origins = check(origins(&args.allow_origin), &mut note).unwrap_or_default();
         let tls = check(tls(&args), &mut note).flatten();
         let clusters = args.cluster.iter().filter_map(|text| check(cluster(text), &mut note));
         let clusters = clusters.chain(args.public.cluster()).collect();
@@ -249,6 +255,7 @@ impl Config {
             helm: args.helm,
             clusters,
             public_url,
+            origins,
             tls,
             idle_exit: args.idle_exit.map(Duration::from_secs),
             grace: Duration::from_secs(args.grace),
@@ -322,6 +329,10 @@ fn public_url(text: &str) -> Result<String, String> {
     if good { Ok(url.to_owned()) } else { Err(format!("--public-url {text}: {expected}")) }
 }
 
+fn origins(texts: &[String]) -> Result<Origins, String> {
+    Origins::parse(texts).map_err(|(text, error)| format!("--allow-origin {text}: {error}"))
+}
+
 fn tls(args: &ServeArgs) -> Result<Option<Arc<ServerConfig>>, String> {
     let clients = args.public.tls_client_ca.as_deref();
     let (cert, key) = match (args.tls_cert.as_deref(), args.tls_key.as_deref()) {
@@ -366,13 +377,24 @@ mod tests {
 
     #[test]
     fn every_mistake_is_reported_at_once() {
-        let args =
-            ["--listen", "nowhere", "--public-url", "ftp://x", "--tls-cert", "a", "--token-file", "/none"];
+        let args = [
+            "--listen",
+            "nowhere",
+            "--public-url",
+            "ftp://x",
+            "--tls-cert",
+            "a",
+            "--token-file",
+            "/none",
+            "--allow-origin",
+            "*",
+        ];
         let mistakes = config(&args).err().unwrap().to_string();
         for flag in [
             "--listen nowhere",
             "--data is required",
             "--public-url ftp://x",
+            "--allow-origin *: expected one origin",
             "--tls-key",
             "--token-file /none",
         ] {

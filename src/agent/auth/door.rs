@@ -3,12 +3,12 @@
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 
-use super::{Browsers, Denied, Hosts, Principal, Token, expires, principal};
+use super::{Browsers, Denied, Hosts, Origins, Principal, Token, expires, origins, principal};
 use crate::http::{Refusal, is_grpc, is_public};
 
 /// What the layer has to know.
@@ -20,27 +20,29 @@ pub struct Door {
     pub token: Option<Token>,
     /// Browsers that are in.
     pub browsers: Browsers,
+    /// Other pages that may read.
+    pub origins: Origins,
 }
 
 /// Lets a request through, with its [`Principal`] in the extensions, or says why not.
-pub async fn guard(State(door): State<Door>, mut request: Request<Body>, next: Next) -> Response {
-    match door.admit(&request) {
-        Ok(principal) => {
-            let expires = match principal {
-                Some(Principal::Browser) => expires(request.headers(), &door.browsers),
-                _ => None,
-            };
-            let extensions = request.extensions_mut();
-            extensions.extend(principal.map(into_extensions).unwrap_or_default());
-            if let Some(expires) = expires {
-                extensions.insert(expires);
-            }
-            next.run(request).await
+pub async fn guard(State(door): State<Door>, request: Request<Body>, next: Next) -> Response {
+    let origin = door.origins.named(request.headers());
+    let is_preflight = origins::is_preflight(request.method(), request.headers());
+    let mut answer = match door.check_host(&request) {
+        Ok(()) if origin.is_some() && is_preflight => {
+            let mut answer = StatusCode::NO_CONTENT.into_response();
+            origins::allow_asking(answer.headers_mut());
+            answer
         }
-        Err(refusal) if is_grpc(request.headers()) => refusal.into_status().into_http(),
-        Err(refusal) if is_public(request.uri().path()) => refusal.into_text(),
-        Err(refusal) => refusal.into_response(),
+        _ => door.answer(request, next).await,
+    };
+    if !door.origins.is_empty() {
+        answer.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
     }
+    if let Some(origin) = origin {
+        origins::allow(answer.headers_mut(), origin);
+    }
+    answer
 }
 
 fn into_extensions(principal: Principal) -> axum::http::Extensions {
@@ -50,6 +52,27 @@ fn into_extensions(principal: Principal) -> axum::http::Extensions {
 }
 
 impl Door {
+    /// The answer of whoever is behind the door, or why nobody was asked.
+    async fn answer(&self, mut request: Request<Body>, next: Next) -> Response {
+        match self.admit(&request) {
+            Ok(principal) => {
+                let expires = match principal {
+                    Some(Principal::Browser) => expires(request.headers(), &self.browsers),
+                    _ => None,
+                };
+                let extensions = request.extensions_mut();
+                extensions.extend(principal.map(into_extensions).unwrap_or_default());
+                if let Some(expires) = expires {
+                    extensions.insert(expires);
+                }
+                next.run(request).await
+            }
+            Err(refusal) if is_grpc(request.headers()) => refusal.into_status().into_http(),
+            Err(refusal) if is_public(request.uri().path()) => refusal.into_text(),
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
     /// Who asks, or `None` on routes that are open to all.
     fn admit(&self, request: &Request<Body>) -> Result<Option<Principal>, Refusal> {
         let headers = request.headers();
@@ -57,6 +80,9 @@ impl Door {
         let principal = principal(headers, self.token.as_ref(), &self.browsers);
         let is_stream = ["/events", "/tail", "/stream"].iter().any(|end| request.uri().path().ends_with(end));
         let is_safe = request.method() == Method::GET || request.method() == Method::HEAD;
+        if self.origins.named(headers).is_some() {
+            return named_page(is_safe && !is_open(request), principal).map(Some);
+        }
         self.check_origin(headers, is_safe && !is_stream, &principal)?;
         if is_open(request) {
             return Ok(principal.ok());
@@ -116,6 +142,21 @@ impl Door {
     }
 }
 
+/// A page of another origin that was named reads, with the token: a cookie is for our own page.
+fn named_page(reads: bool, principal: Result<Principal, Denied>) -> Result<Principal, Refusal> {
+    let forbidden = |error, next| Err(Refusal::new(StatusCode::FORBIDDEN, error, next));
+    match principal.map_err(denied)? {
+        Principal::Browser => {
+            let next = "send `authorization: Bearer TOKEN`, and no credentials of the browser";
+            forbidden("a cookie does not count for a page of another origin", next)
+        }
+        _ if !reads => {
+            forbidden("a page of another origin may only read", "use GET on an address below /api/v1/")
+        }
+        principal => Ok(principal),
+    }
+}
+
 /// The page holds no data, and the code is what lets a browser in.
 fn is_open(request: &Request<Body>) -> bool {
     let path = request.uri().path();
@@ -139,7 +180,8 @@ mod tests {
 
     fn door(token: Option<&str>) -> Door {
         let hosts = Hosts::new(&["127.0.0.1:7443".parse().unwrap()], None);
-        Door { hosts, token: token.and_then(Token::new), browsers: Browsers::default() }
+        let origins = Origins::parse(&["https://ui.example.com".to_owned()]).unwrap();
+        Door { hosts, token: token.and_then(Token::new), browsers: Browsers::default(), origins }
     }
 
     fn ask(
@@ -223,6 +265,39 @@ mod tests {
             assert_eq!(with("GET", call), Err(StatusCode::FORBIDDEN));
             assert_eq!(with("DELETE", "/api/v1/sessions/x"), Err(StatusCode::FORBIDDEN));
             assert_eq!(with("POST", "/api/v1/auth/code"), Ok(Some(Principal::Browser)));
+        }
+    }
+
+    #[test]
+    fn a_page_that_was_named_reads_with_the_token_and_nothing_else() {
+        let door = door(Some("s3cret"));
+        let code = door.browsers.mint(None).code;
+        let crate::auth::Redeemed::Cookie(id) = door.browsers.redeem(None, &code) else { panic!("refused") };
+        let cookie = format!("{}={id}", crate::auth::COOKIE);
+        let page = ("origin", "https://ui.example.com");
+        let token = ("authorization", "Bearer s3cret");
+        let path = "/api/v1/sessions/x/events";
+        assert_eq!(ask(&door, "GET", path, &[page, token]), Ok(Some(Principal::Token)));
+        assert_eq!(ask(&door, "GET", path, &[page]), Err(StatusCode::UNAUTHORIZED));
+        assert_eq!(ask(&door, "GET", path, &[page, ("cookie", &cookie)]), Err(StatusCode::FORBIDDEN));
+        let own = ("sec-fetch-site", "same-site");
+        assert_eq!(ask(&door, "GET", path, &[page, own, ("cookie", &cookie)]), Err(StatusCode::FORBIDDEN));
+        for (method, path) in [
+            ("POST", "/ktl.control.v1.OperationService/Start"),
+            ("DELETE", "/api/v1/sessions/x"),
+            ("POST", "/api/v1/auth/code"),
+        ] {
+            assert_eq!(
+                ask(&door, method, path, &[page, token]),
+                Err(StatusCode::FORBIDDEN),
+                "{method} {path}"
+            );
+        }
+        for origin in
+            ["https://ui.example.com.evil.com", "http://ui.example.com", "https://ui.example.com:444", "*"]
+        {
+            let asked = ask(&door, "GET", path, &[("origin", origin), token]);
+            assert_eq!(asked, Err(StatusCode::FORBIDDEN), "{origin}");
         }
     }
 

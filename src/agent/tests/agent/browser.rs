@@ -119,6 +119,32 @@ async fn a_browser_with_a_cookie_calls_no_service_whatever_it_says_that_it_sends
     assert!(answer.status == 200 && answer.body.contains("/s/s"), "{answer:?}");
 }
 
+#[tokio::test]
+async fn a_page_of_another_origin_reads_only_where_it_was_named() {
+    let data = Data::new();
+    let agent = Agent::start_with(&data, &["--allow-origin", "https://ui.example.com/"]);
+    publish(&mut agent.mirror().await, vec![frame("s", "one")]).await.unwrap();
+    let (page, stranger) = (("origin", "https://ui.example.com"), ("origin", "https://evil.example.com"));
+    let (token, asks) =
+        (("authorization", "Bearer a-token-for-tests"), ("access-control-request-method", "GET"));
+    let path = "/api/v1/sessions/s";
+    let preflight = agent.http(&format!("OPTIONS {path}"), &[page, asks], "").await;
+    assert_eq!(preflight.status, 204, "{preflight:?}");
+    assert!(preflight.header("access-control-allow-headers").unwrap().contains("authorization"));
+    for (headers, status) in [(vec![page, token], 200), (vec![page], 401)] {
+        let answer = agent.http(&format!("GET {path}"), &headers, "").await;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (status, Some(page.1)));
+        assert_eq!(answer.header("vary"), Some("origin"));
+        assert!(answer.header("access-control-allow-credentials").is_none());
+    }
+    for headers in [vec![stranger, token], vec![stranger, asks], vec![token]] {
+        let method = if headers.contains(&asks) { "OPTIONS" } else { "GET" };
+        let answer = agent.http(&format!("{method} {path}"), &headers, "").await;
+        assert!(answer.header("access-control-allow-origin").is_none(), "{answer:?}");
+        assert_eq!(answer.header("vary"), Some("origin"), "what is kept for one is not for all");
+    }
+}
+
 async fn raw_cookie(agent: &Agent, body: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", agent.port)).await.unwrap();
