@@ -1,7 +1,7 @@
 //! HTTP for browsers and scripts: sessions as JSON, their frames as lines and as events, and the page.
 //!
 //! Errors are JSON, `{"error", "next"}`: what went wrong and what to do; those of the public gateway below
-//! `/api/v1/mirror/` are its clients' plain text. There is no CORS: no other page may read.
+//! `/api/v1/mirror/` are its clients' plain text. Which other page may read is decided at the door.
 
 mod asked;
 mod browser;
@@ -11,6 +11,7 @@ mod export;
 mod health;
 mod json;
 mod mirror;
+mod openapi;
 mod pace;
 mod page;
 mod sessions;
@@ -22,7 +23,7 @@ use axum::{
     Router,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use tokio_util::sync::CancellationToken;
 use tower_http::{set_header::SetResponseHeaderLayer, timeout::RequestBodyTimeoutLayer};
@@ -57,20 +58,27 @@ pub struct Web {
 pub fn routes(web: Web) -> Router {
     let page = Page::embedded();
     let state = web;
-    Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route("/api/v1/sessions", get(sessions::list))
-        .route("/api/v1/sessions/{id}", get(sessions::detail))
-        .route("/api/v1/sessions/{id}/export", get(export::export))
-        .route("/api/v1/sessions/{id}/events", get(events::events))
-        .route("/api/v1/stream", get(stream::events))
-        .route("/api/v1/auth/code", post(browser::redeem).layer(RequestBodyTimeoutLayer::new(BODY)))
-        .method_not_allowed_fallback(wrong_method)
+    let own = table().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    own.method_not_allowed_fallback(wrong_method)
         .merge(mirror::routes())
         .with_state(state)
         .merge(page.routes())
+}
+
+/// Our own routes. Each of them is in the `OpenAPI` document.
+fn table() -> [(&'static str, MethodRouter<Web>); 10] {
+    [
+        ("/healthz", get(health::alive)),
+        ("/readyz", get(health::ready)),
+        ("/metrics", get(health::metrics)),
+        ("/api/v1/openapi.json", get(openapi::document)),
+        ("/api/v1/sessions", get(sessions::list)),
+        ("/api/v1/sessions/{id}", get(sessions::detail)),
+        ("/api/v1/sessions/{id}/export", get(export::export)),
+        ("/api/v1/sessions/{id}/events", get(events::events)),
+        ("/api/v1/stream", get(stream::events)),
+        ("/api/v1/auth/code", post(browser::redeem).layer(RequestBodyTimeoutLayer::new(BODY))),
+    ]
 }
 
 /// Headers of every answer: nothing is cached, guessed, framed or told to others.

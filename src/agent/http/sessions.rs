@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     grpc::convert,
-    session::Status,
+    session::{Status, Timestamp},
     store::{InvalidToken, MAX_LIST, PageToken, SessionQuery},
 };
 
@@ -59,6 +59,12 @@ fn query(parameters: Vec<(String, String)>) -> Result<SessionQuery, Refusal> {
             "branch" => query.meta.repository.branch = value,
             "text" => query.text = value,
             "pinned" => query.pinned = Some(flag(&value)?),
+            "last_seen_from" => query.last_seen.from = moment(&name, &value)?,
+            "last_seen_to" => query.last_seen.to = moment(&name, &value)?,
+            "created_from" => query.created.from = moment(&name, &value)?,
+            "created_to" => query.created.to = moment(&name, &value)?,
+            "completed_from" => query.completed.from = moment(&name, &value)?,
+            "completed_to" => query.completed.to = moment(&name, &value)?,
             "page_token" => query.after = Some(page_token(&value)?),
             "tag" => {
                 let (key, value) = value.split_once('=').unwrap_or((&value, ""));
@@ -66,7 +72,8 @@ fn query(parameters: Vec<(String, String)>) -> Result<SessionQuery, Refusal> {
             }
             other => {
                 let known = "limit, status, command, requester, release, namespace, cluster, context, chart, \
-                             workspace, agent, remote, commit, branch, text, pinned, page_token, tag=k=v";
+                             workspace, agent, remote, commit, branch, text, pinned, last_seen_from, last_seen_to, \
+                             created_from, created_to, completed_from, completed_to, page_token, tag=k=v";
                 return Err(Refusal::bad(
                     format!("no parameter {:?}", shown(other)),
                     format!("there are: {known}"),
@@ -92,6 +99,12 @@ fn flag(value: &str) -> Result<bool, Refusal> {
     value
         .parse()
         .map_err(|_| Refusal::bad(format!("pinned {:?} is no answer", shown(value)), "use true or false"))
+}
+
+/// Nanoseconds since 1970; 0 is open.
+fn moment(name: &str, value: &str) -> Result<Timestamp, Refusal> {
+    let nanos = number(name, value, 0..=i64::MAX.unsigned_abs())?;
+    Ok(Timestamp(i64::try_from(nanos).unwrap_or(i64::MAX)))
 }
 
 fn page_token(value: &str) -> Result<PageToken, Refusal> {
