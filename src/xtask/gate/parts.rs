@@ -77,7 +77,14 @@ pub(super) const PARTS: &[Part] = &[
     Part {
         name: "unit",
         what: "the tests of every crate pass",
-        needs: &[Need::Binaries, Need::Tool("helm"), Need::Tool("helm3"), Need::Postgres, Need::Cluster],
+        needs: &[
+            Need::Binaries,
+            Need::Tool("helm"),
+            Need::Tool("helm3"),
+            Need::Postgres,
+            Need::Package(debian::Need { program: "/usr/sbin/nginx", package: "nginx-light" }),
+            Need::Cluster,
+        ],
         work: Work::Function(unit::run),
     },
     Part {

@@ -16,6 +16,7 @@ mod modes;
 mod operations;
 mod postgres;
 mod process;
+mod proxies;
 mod public;
 mod queue;
 mod secrets;
