@@ -121,7 +121,6 @@ fn meta(meta: Meta) -> wire::Meta {
 
 /// Metadata to filter by, or that a client claims.
 pub(super) fn wanted(meta: wire::Meta) -> Meta {
-    let wire::Repository { remote, commit, branch, dirty } = meta.repository.unwrap_or_default();
     Meta {
         command: meta.command,
         args: meta.args,
@@ -133,10 +132,16 @@ pub(super) fn wanted(meta: wire::Meta) -> Meta {
         chart: meta.chart,
         principal: meta.principal,
         workspace: meta.workspace,
-        repository: Repository { remote, commit, branch, dirty },
+        repository: repository(meta.repository),
         versions: meta.versions.into_iter().collect(),
         agent: meta.agent,
     }
+}
+
+/// Where files came from, as a client says.
+pub(super) fn repository(repository: Option<wire::Repository>) -> Repository {
+    let wire::Repository { remote, commit, branch, dirty } = repository.unwrap_or_default();
+    Repository { remote, commit, branch, dirty }
 }
 
 /// A span of time to filter by.

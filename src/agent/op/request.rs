@@ -1,11 +1,13 @@
 //! What is asked for: an operation in our own words, checked against the sources that came with it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clusters::ClusterClaim,
     helm::{SetKind, SetValue},
-    session::{SessionId, Tags},
+    session::{Repository, SessionId, Tags},
     sources::{Manifest, SourcePath},
 };
 
@@ -44,6 +46,10 @@ pub struct Claims {
     pub tags: Tags,
     /// An opaque name of the editor's workspace.
     pub workspace: String,
+    /// Where the files came from.
+    pub repository: Repository,
+    /// Versions of its side, by part.
+    pub versions: BTreeMap<String, String>,
 }
 
 /// `helm upgrade --install` and the rollout behind it.

@@ -1,6 +1,6 @@
 //! From a request to a running operation: joined, refused, asked for sources, or begun.
 
-use std::{io, time::Instant};
+use std::{collections::BTreeMap, io, time::Instant};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use super::{
     run::{Run, RunFolder},
 };
 use crate::{
+    helm::Version,
     kube::Kubeconfig,
     mask::{Masker, find_secrets},
     session::{Meta, Owner, RequestRecord, Session, SessionId},
@@ -25,6 +26,19 @@ use crate::{
     },
     store::{Created, NewSession},
 };
+
+/// The versions of both sides; the caller does not speak for ours.
+fn versions(claimed: BTreeMap<String, String>, helm: &Version) -> BTreeMap<String, String> {
+    let mut versions = claimed;
+    versions.insert("ktl-agent".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    versions.insert("helm".to_owned(), helm.text.clone());
+    versions
+}
+
+/// The name of this machine.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
 
 /// What became of a request.
 #[derive(Debug)]
@@ -89,7 +103,9 @@ impl Operations {
             chart: run.apply.chart.clone(),
             principal: principal.to_owned(),
             workspace: claims.workspace,
-            ..Meta::default()
+            repository: claims.repository,
+            versions: versions(claims.versions, &run.helm.version),
+            agent: host(),
         };
         let masker = self.masker(&id, &run);
         let record = RequestRecord {
@@ -211,5 +227,22 @@ impl Operations {
             suspects: None,
             journal,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helm::Major;
+
+    #[test]
+    fn a_caller_speaks_for_its_own_versions_only() {
+        let claimed = [("client", "ktl-lsp 0.1.0"), ("helm", "v9"), ("ktl-agent", "9")];
+        let claimed = claimed.map(|(part, version)| (part.to_owned(), version.to_owned()));
+        let helm = Version { text: "v4.0.1".to_owned(), major: Major::Four };
+        let versions = versions(claimed.into(), &helm);
+        assert_eq!((versions["client"].as_str(), versions["helm"].as_str()), ("ktl-lsp 0.1.0", "v4.0.1"));
+        assert_eq!(versions["ktl-agent"], env!("CARGO_PKG_VERSION"));
+        assert!(!host().is_empty());
     }
 }

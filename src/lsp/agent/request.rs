@@ -61,6 +61,8 @@ pub(crate) fn request(session: &str, plan: &Plan, claims: Claims) -> StartReques
         args: claims.args,
         tags: claims.tags,
         workspace: workspace_key(&plan.sources.root),
+        repository: None,
+        versions: [("client".to_owned(), concat!("ktl-lsp ", env!("CARGO_PKG_VERSION")).to_owned())].into(),
     }
 }
 

@@ -6,6 +6,7 @@ use ktl_proto::control::v1 as wire;
 
 use crate::{
     clusters::ClusterClaim,
+    grpc::convert,
     helm::{SetKind, SetValue},
     op::{
         ApplyRequest, Claims, OpError, StartRequest,
@@ -16,8 +17,18 @@ use crate::{
 };
 
 pub(super) fn start(request: wire::StartRequest) -> Result<StartRequest, OpError> {
-    let wire::StartRequest { session_id, operation, sources, cluster, requester, args, tags, workspace } =
-        request;
+    let wire::StartRequest {
+        session_id,
+        operation,
+        sources,
+        cluster,
+        requester,
+        args,
+        tags,
+        workspace,
+        repository,
+        versions,
+    } = request;
     let Some(wire::start_request::Operation::Apply(apply)) = operation else {
         return Err(RequestError::new("operation", "is missing; this agent knows apply").into());
     };
@@ -32,7 +43,14 @@ pub(super) fn start(request: wire::StartRequest) -> Result<StartRequest, OpError
         apply: decode_apply(apply)?,
         sources: manifest(sources)?,
         cluster: ClusterClaim { name, kubeconfig, context },
-        claims: Claims { requester, args, tags: tags.into_iter().collect(), workspace },
+        claims: Claims {
+            requester,
+            args,
+            tags: tags.into_iter().collect(),
+            workspace,
+            repository: convert::repository(repository),
+            versions: versions.into_iter().collect(),
+        },
     })
 }
 
