@@ -26,4 +26,5 @@ mod story;
 mod support;
 mod tail;
 mod tls;
+mod versions;
 mod work;
