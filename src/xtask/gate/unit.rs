@@ -19,6 +19,11 @@ pub(super) fn run(needs: &Needs, log: &Path) -> Result<Option<Tally>> {
     // What a passing test prints is shown too: there it says whether it skipped itself.
     let run = cargo()?.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]).args(chosen);
     run.args(["--", "--show-output"]).envs(needs.variables()).run(log)?;
+    // The public Go programs, which no registry has: whoever built them says where.
+    if std::env::var_os("KTL_GO_BIN").is_some() {
+        let live = ["test", "--package=ktl-agent", "--test=agent", "go_", "--", "--ignored"];
+        cargo()?.args(live).envs(needs.variables()).run(log)?;
+    }
     cargo()?.args(["test", "--workspace", "--no-fail-fast", "--doc"]).envs(needs.variables()).run(log)?;
     Ok(None)
 }
