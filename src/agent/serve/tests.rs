@@ -1,3 +1,5 @@
+//! Peers that stall, trickle or are too many, over real sockets with short limits.
+
 use std::{net::SocketAddr, time::Instant};
 
 use axum::routing::get;

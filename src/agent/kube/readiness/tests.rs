@@ -1,3 +1,5 @@
+//! What each kind of object says when it is ready, when it is not, and why.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Which values may be secret, by what templates say about them.
+
 use std::fmt::Write as _;
 
 use super::*;
