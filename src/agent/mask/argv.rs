@@ -216,13 +216,11 @@ fn pair(word: Word<'_>, every: bool) -> Option<Hidden> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mask::span::found_by;
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
-        let mut hidden = Vec::new();
-        find(text, &mut hidden);
-        let found: Vec<&str> = hidden.into_iter().map(|hidden| &text[hidden.range]).collect();
-        assert_eq!(found, expected, "in {text:?}");
+        assert_eq!(found_by(find, text), expected, "in {text:?}");
     }
 
     #[test]

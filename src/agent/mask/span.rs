@@ -118,3 +118,11 @@ pub(super) fn whole_characters(text: &str, range: Range<usize>) -> Range<usize> 
 pub(super) fn secret_of<'a>(hidden: &'a Hidden, text: &'a str) -> &'a str {
     hidden.plain.as_deref().unwrap_or(text).trim()
 }
+
+/// What a finder hides of a text, in order.
+#[cfg(test)]
+pub(super) fn found_by(find: impl FnOnce(&str, &mut Vec<Hidden>), text: &str) -> Vec<&str> {
+    let mut hidden = Vec::new();
+    find(text, &mut hidden);
+    hidden.into_iter().map(|hidden| &text[hidden.range]).collect()
+}

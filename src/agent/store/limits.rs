@@ -1,6 +1,9 @@
 //! What is too large for every store.
 
-use super::{Append, MAX_BATCH, MAX_PRODUCER, MAX_TAGS, MAX_TEXT, NewSession, Producer, StoreError};
+use super::{
+    Append, MAX_BATCH, MAX_PRODUCER, MAX_TAGS, MAX_TEXT, NewSession, Producer, StoreError,
+    query::text_columns,
+};
 use crate::session::{Meta, Pin, Tags};
 
 impl NewSession {
@@ -27,22 +30,7 @@ impl Append {
 }
 
 pub(crate) fn check_meta(meta: &Meta) -> Result<(), StoreError> {
-    let texts = [
-        &meta.command,
-        &meta.requester,
-        &meta.cluster,
-        &meta.context,
-        &meta.namespace,
-        &meta.release,
-        &meta.chart,
-        &meta.principal,
-        &meta.workspace,
-        &meta.repository.remote,
-        &meta.repository.commit,
-        &meta.repository.branch,
-        &meta.agent,
-    ];
-    let longest = texts.into_iter().map(String::len).max().unwrap_or(0);
+    let longest = text_columns(meta).into_iter().map(|(_, text)| text.len()).max().unwrap_or(0);
     at_most("a metadata field in bytes", longest, MAX_TEXT)?;
     at_most("metadata args in bytes", meta.args.iter().map(String::len).sum(), MAX_TEXT)?;
     let versions = meta.versions.iter().map(|(part, version)| part.len() + version.len()).sum();

@@ -104,6 +104,25 @@ impl FromStr for PageToken {
     }
 }
 
+/// The single texts of metadata, each with the name of its column, which is the same in every store.
+pub(super) fn text_columns(meta: &Meta) -> [(&'static str, &String); 13] {
+    [
+        ("command", &meta.command),
+        ("requester", &meta.requester),
+        ("cluster", &meta.cluster),
+        ("context", &meta.context),
+        ("namespace", &meta.namespace),
+        ("release", &meta.release),
+        ("chart", &meta.chart),
+        ("principal", &meta.principal),
+        ("workspace", &meta.workspace),
+        ("agent", &meta.agent),
+        ("repo_remote", &meta.repository.remote),
+        ("repo_commit", &meta.repository.commit),
+        ("repo_branch", &meta.repository.branch),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

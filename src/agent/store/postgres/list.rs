@@ -8,12 +8,16 @@ use super::{
     rows,
 };
 use crate::session::{Meta, Session, Status, Timestamp};
+use crate::store::query::text_columns;
 
 /// A value that is bound.
 pub(super) type Bound = Box<dyn tokio_postgres::types::ToSql + Sync + Send>;
 
 /// Names that a free text is looked for in.
 const NAMES: &str = "concat_ws(chr(10), id, command, requester, cluster, context, namespace, release, chart)";
+
+/// What holds a session at the moment that is bound.
+const PINNED: &str = "(pin_at > 0 AND (pin_until = 0 OR pin_until > ?))";
 
 pub(super) async fn list(link: &Link, query: &SessionQuery, token: i64) -> Result<SessionPage, StoreError> {
     let size = query.page_size();
@@ -122,18 +126,10 @@ impl Listing {
         if !query.text.is_empty() {
             filter.add(&format!("strpos(lower({NAMES}), lower(?)) > 0"), [text(&query.text)]);
         }
-        match query.pinned {
+        if let Some(pinned) = query.pinned {
             // The first half is what the partial index promises.
-            Some(true) => {
-                filter.add("pin_at > 0 AND (pin_until = 0 OR pin_until > ?)", [Box::new(Timestamp::now().0)]);
-            }
-            Some(false) => {
-                filter.add(
-                    "NOT (pin_at > 0 AND (pin_until = 0 OR pin_until > ?))",
-                    [Box::new(Timestamp::now().0)],
-                );
-            }
-            None => {}
+            let part = if pinned { format!("pin_at > 0 AND {PINNED}") } else { format!("NOT {PINNED}") };
+            filter.add(&part, [Box::new(Timestamp::now().0)]);
         }
     }
 
@@ -143,22 +139,7 @@ impl Listing {
     }
 
     fn meta(&mut self, meta: &Meta, loose: bool) {
-        let fields = [
-            ("command", &meta.command),
-            ("requester", &meta.requester),
-            ("cluster", &meta.cluster),
-            ("context", &meta.context),
-            ("namespace", &meta.namespace),
-            ("release", &meta.release),
-            ("chart", &meta.chart),
-            ("principal", &meta.principal),
-            ("workspace", &meta.workspace),
-            ("agent", &meta.agent),
-            ("repo_remote", &meta.repository.remote),
-            ("repo_commit", &meta.repository.commit),
-            ("repo_branch", &meta.repository.branch),
-        ];
-        for (column, wanted) in fields.into_iter().filter(|(_, wanted)| !wanted.is_empty()) {
+        for (column, wanted) in text_columns(meta).into_iter().filter(|(_, wanted)| !wanted.is_empty()) {
             let part = match (loose, column) {
                 (true, "command") => "strpos(lower(command), lower(?)) > 0".to_owned(),
                 (true, _) => format!("lower({column}) = lower(?)"),

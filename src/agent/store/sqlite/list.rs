@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     session::{Meta, Session, Status, Timestamp},
-    store::{PageToken, SessionPage, SessionQuery, TimeRange},
+    store::{PageToken, SessionPage, SessionQuery, TimeRange, query::text_columns},
 };
 
 /// Names that a free text is looked for in.
@@ -111,22 +111,7 @@ impl Listing {
     }
 
     fn meta(&mut self, meta: &Meta, loose: bool) {
-        let fields = [
-            ("command", &meta.command),
-            ("requester", &meta.requester),
-            ("cluster", &meta.cluster),
-            ("context", &meta.context),
-            ("namespace", &meta.namespace),
-            ("release", &meta.release),
-            ("chart", &meta.chart),
-            ("principal", &meta.principal),
-            ("workspace", &meta.workspace),
-            ("agent", &meta.agent),
-            ("repo_remote", &meta.repository.remote),
-            ("repo_commit", &meta.repository.commit),
-            ("repo_branch", &meta.repository.branch),
-        ];
-        for (column, wanted) in fields.into_iter().filter(|(_, wanted)| !wanted.is_empty()) {
+        for (column, wanted) in text_columns(meta).into_iter().filter(|(_, wanted)| !wanted.is_empty()) {
             let part = match (loose, column) {
                 (true, "command") => "instr(lower(command), lower(?)) > 0".to_owned(),
                 (true, _) => format!("lower({column}) = lower(?)"),
